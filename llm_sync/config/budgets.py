@@ -17,3 +17,8 @@ class Budget(Frozen):
     name: str
     usd: float
     per: str = "total"
+
+
+def each_window(budget: Budget) -> str:
+    """How often its amount may be spent, in words: "a day", "an hour", "in total"."""
+    return {"total": "in total", "hour": "an hour"}.get(budget.per, f"a {budget.per}")

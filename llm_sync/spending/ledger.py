@@ -150,6 +150,11 @@ class Ledger:
                     connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
             self._fold(connection)
 
+    def sweep(self) -> None:
+        """Count as spent what processes had reserved that are gone."""
+        with self._lock, explained(self._paths.database):
+            self._sweep(self._open())
+
     def standing(self, budget: Budget) -> tuple[float, float, Window]:
         """What is spent and reserved in a budget's present window, in USD, and the window."""
         with self._lock, explained(self._paths.database):

@@ -7,8 +7,10 @@ it was. Whatever is wrong raises LedgerError, whose text says so to the user.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +20,14 @@ from llm_sync.spending.trusted_time import Reference
 FORMAT = 1  # raised when an older program could no longer keep the sums right
 BUSY_TIMEOUT_S = 30.0  # how long others may write: milliseconds each, but twenty processes on a slow disk take turns, unfairly
 _FILE, _MARK = "spending.db", "spending.mark"
+
+_GUIDANCE = {
+    errno.ELOOP: "It is a link: put the file itself in its place.",
+    errno.EISDIR: "Move that folder away.",
+    errno.EEXIST: "Move away what is in the place of its folder.",
+    errno.ENOTDIR: "Move away what is in the place of its folder.",
+    errno.ENOSPC: "Free disk space.",
+}
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -102,7 +112,7 @@ def open_database(paths: LedgerPaths, *, accept: bool = False) -> sqlite3.Connec
                 "Put it back, or run 'llm-sync spend --accept' to begin a new one with nothing spent.",
             )
         os.makedirs(os.path.dirname(paths.database), 0o700, exist_ok=True)
-        os.close(os.open(paths.database, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        _touch(paths.database)
         connection = sqlite3.connect(paths.database, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             _use_wal(connection)
@@ -112,6 +122,16 @@ def open_database(paths: LedgerPaths, *, accept: bool = False) -> sqlite3.Connec
             connection.close()
             raise
         return connection
+
+
+def _touch(path: str) -> None:
+    """Create the file if it is missing, for this user alone. Raises OSError for a link, and LedgerError for what is no file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LedgerError(f"{path} is no regular file", "Move it away.")
+    finally:
+        os.close(descriptor)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -187,7 +207,8 @@ def explained(path: str) -> Iterator[None]:
         raise LedgerError(f"{path} is damaged: {error}", guidance) from error
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise LedgerError(f"{path} cannot be used: {reason}", "Make its folder writable.") from error
+        guidance = _GUIDANCE.get(getattr(error, "errno", None) or 0, "Make its folder writable.")
+        raise LedgerError(f"{path} cannot be used: {reason}", guidance) from error
 
 
 def current_mark(connection: sqlite3.Connection) -> Mark:

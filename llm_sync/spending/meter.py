@@ -7,7 +7,7 @@ import random
 from datetime import datetime, timezone
 from typing import Any
 
-from llm_sync.config.budgets import Budget
+from llm_sync.config.budgets import Budget, each_window
 from llm_sync.config.models import LLMConfig
 from llm_sync.errors import BudgetExceededError, ClientClosedError, ConfigurationError, LLMConnectorError, ProviderError
 from llm_sync.events import logger
@@ -74,6 +74,7 @@ class Spending:
     ) -> None:
         self._config = config
         self._tag = tag or ""
+        self._file = os.path.abspath(config.file) if config.file else ""  # jobs in other folders may use the same name
         self.run = run or os.urandom(8).hex()
         self._own = () if max_cost is None else (Budget(f"{RUN}{self.run}", max_cost),)
         simulated = any(provider.simulated for provider in config.providers.values())
@@ -120,7 +121,7 @@ class Spending:
 
     def reserved_earlier(self, entry: int, provider: str, model: str) -> Charge:
         """What an earlier process has reserved, by the number of its entry."""
-        return Charge(self, entry, Facts(provider, model, self._config.file or "", self._tag, self.run))
+        return Charge(self, entry, Facts(provider, model, self._file, self._tag, self.run))
 
     def settle(self, entry: int | None, facts: Facts, outcome: object) -> None:
         """Count what an attempt cost. Never raises: the answer counts more than its price."""
@@ -135,7 +136,8 @@ class Spending:
             else:
                 self._write(entry, facts, None, (None, None))
         except LedgerError as error:
-            self._warn(f"what {facts.provider}/{facts.model} cost is not settled, and stays reserved: the ledger {error}")
+            end = "written down" if entry is None else "settled, and stays reserved"
+            self._warn(f"what {facts.provider}/{facts.model} cost is not {end}: the ledger {error}")
         except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
             _log.exception("what an answer cost could not be settled")
 
@@ -181,7 +183,7 @@ class Spending:
             self._ledger.settle(entry, usd, tokens)
 
     def _facts(self, request: PreparedRequest) -> Facts:
-        return Facts(request.provider, request.model, self._config.file or "", self._tag, self.run)
+        return Facts(request.provider, request.model, self._file, self._tag, self.run)
 
     def _bound(self, request: PreparedRequest) -> float:
         tier = request.request.provider_specific.get("service_tier") or getattr(request.request, "service_tier", None)
@@ -248,8 +250,7 @@ class Spending:
     def _described(self, budget: Budget) -> str:
         if budget in self._own:
             return f"the maximum of {_usd(budget.usd)} for this run"
-        each = "in total" if budget.per == "total" else f"a {budget.per}"
-        return f"the budget {budget.name} of {_usd(budget.usd)} {each}"
+        return f"the budget {budget.name} of {_usd(budget.usd)} {each_window(budget)}"
 
 
 class Charge:

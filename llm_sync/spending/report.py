@@ -1,4 +1,4 @@
-"""What was spent, for ``llm-sync spend``: read from the ledger, which it does not change."""
+"""What was spent, for ``llm-sync spend``: read from the ledger."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
     paths = LedgerPaths.of_user(simulated=simulated)
     if not os.path.exists(paths.database) and not os.path.exists(paths.mark):
         return []
+    Ledger(paths).sweep()
     charges = "LEFT JOIN charges ON entry = id" if group == "budget" else ""
     # total(), not sum(): absurd figures of a provider would overflow integers.
     query = f"""SELECT {_KEYS[group]} AS key, sum(requests),

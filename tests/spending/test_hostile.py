@@ -134,3 +134,27 @@ def test_a_maximum_of_nothing_sends_nothing(open_client: Callable[..., LLMClient
     assert simulator.requests == []
     free = CONFIG.replace("{input: 1, output: 100}", "{input: 0, output: 0}")
     assert open_client(free, max_cost=0).generate("x").text
+
+
+def test_a_ledger_that_is_a_pipe_is_refused_at_once(ledger: Ledger, paths: LedgerPaths) -> None:
+    """It is neither waited for nor called a full disk."""
+    os.makedirs(Path(paths.database).parent)
+    os.mkfifo(paths.database)
+    with pytest.raises(LedgerError, match="is no regular file"):
+        ledger.reserve(0.5, [Budget("b", 1.0)], Facts("p", "m"))
+
+
+@pytest.mark.parametrize(
+    ("make", "guidance"),
+    [
+        (lambda paths: Path(paths.database).symlink_to("elsewhere"), "It is a link: put the file itself in its place."),
+        (lambda paths: os.mkdir(paths.database), "Move that folder away."),
+    ],
+)
+def test_the_advice_fits_what_stands_in_the_way(ledger: Ledger, paths: LedgerPaths, make: Any, guidance: str) -> None:
+    """Not "make it writable" for everything."""
+    os.makedirs(Path(paths.database).parent)
+    make(paths)
+    with pytest.raises(LedgerError) as caught:
+        ledger.reserve(0.5, [Budget("b", 1.0)], Facts("p", "m"))
+    assert caught.value.guidance == guidance

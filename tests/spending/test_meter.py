@@ -18,6 +18,7 @@ from llm_sync.errors import BudgetExceededError, ConfigurationError, InvalidRequ
 from llm_sync.simulator import Response, Simulator
 from llm_sync.spending.ledger import Ledger
 from llm_sync.spending.ledger_file import LedgerPaths
+from llm_sync.spending.report import spent_by
 
 PRICED = "{name: m, max_tokens: 50, pricing: {input: 1, output: 100}}"
 CONFIG = (
@@ -200,6 +201,33 @@ def test_a_broken_ledger_refuses_what_is_under_a_cap_only(
     config = of(1).replace("budget: daily, ", "")
     assert open_client(config).generate("x").text
     assert open_client(config, tag="night").generate("x").text
+
+
+@pytest.mark.parametrize(
+    ("per", "words"),
+    [("hour", "of 0.05 USD an hour has"), ("day", "of 0.05 USD a day has"), ("total", "of 0.05 USD in total has")],
+)
+def test_the_message_names_the_window_and_says_to_wait_only_where_it_ends(
+    open_client: Callable[..., LLMClient], per: str, words: str
+) -> None:
+    """A total never opens again."""
+    client = open_client(of(0.05).replace("per: day", f"per: {per}"))
+    with pytest.raises(BudgetExceededError, match=words) as caught:
+        spend_all(client, [])
+    assert ("or wait" in str(caught.value)) is (per != "total")
+
+
+def test_jobs_in_other_folders_are_told_apart_by_their_configuration(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both say ``--config ./team.yaml``."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        Path("team.yaml").write_text(of(1).replace("URL", simulator.url("openai")))
+        with LLMClient.from_config("./team.yaml") as client:
+            client.generate("x")
+    assert sorted(row.key for row in spent_by("config")) == [str(tmp_path / name / "team.yaml") for name in ("a", "b")]
 
 
 def test_a_tag_alone_is_recorded(open_client: Callable[..., LLMClient], state: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.console.table import table
+from llm_sync.config.budgets import each_window
 from llm_sync.spending.folding import RUN
 from llm_sync.spending.report import Row, Standing
 
@@ -40,8 +41,7 @@ def cost(dollars: float) -> str:
 
 def _standing(standing: Standing) -> str:
     budget, left = standing.budget, standing.budget.usd - standing.spent - standing.reserved
-    each = "in total" if budget.per == "total" else f"a {budget.per}"
-    text = f"{budget.name}: {cost(standing.spent)} of {cost(budget.usd)} {each} spent, {cost(max(0.0, left))} left"
+    text = f"{budget.name}: {cost(standing.spent)} of {cost(budget.usd)} {each_window(budget)} spent, {cost(max(0.0, left))} left"
     if standing.reserved:
         text += f", {cost(standing.reserved)} reserved by requests in flight"
     if standing.opens_at is None:
