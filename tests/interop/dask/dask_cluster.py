@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
+import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+# Loaded by the scheduler: says its address once it listens.
+SAY_ADDRESS = """
+import os
+
+def dask_setup(scheduler):
+    with os.fdopen(int(os.environ["LLM_SYNC_TEST_ADDRESS"]), "w") as pipe:
+        pipe.write(scheduler.address)
+"""
 
 
 class Cluster:
@@ -22,19 +31,24 @@ class Cluster:
 
     def begin(self) -> None:
         """Start a scheduler, at another port than before."""
-        where = self._folder / "scheduler.json"
-        where.unlink(missing_ok=True)
-        options = ["--host", self._host, "--port", "0", "--no-dashboard", "--scheduler-file", str(where)]
-        self.scheduler = self._start(["distributed.cli.dask_scheduler", *options])
-        until = time.monotonic() + 30
-        while not (where.exists() and where.read_text().endswith("}")) and time.monotonic() < until:
-            time.sleep(0.05)
-        self.address = json.loads(where.read_text())["address"]
+        preload = self._folder / "say_address.py"
+        preload.write_text(SAY_ADDRESS)
+        options = ["--host", self._host, "--port", "0", "--no-dashboard", "--preload", str(preload)]
+        reading, writing = os.pipe()
+        with os.fdopen(reading) as pipe:
+            module = ["distributed.cli.dask_scheduler", *options]
+            self.scheduler = self._start(module, pass_fds=(writing,), LLM_SYNC_TEST_ADDRESS=str(writing))
+            os.close(writing)
+            assert select.select([pipe], [], [], 30)[0], "the scheduler does not start"
+            self.address = pipe.read()
+        assert self.address, (self._folder / "dask.log").read_text()
 
-    def _start(self, module: list[str], before: tuple[str, ...] = (), **more: str) -> subprocess.Popen[bytes]:
-        environment = {**self._environment, **more}
+    def _start(
+        self, module: list[str], before: tuple[str, ...] = (), pass_fds: tuple[int, ...] = (), **more: str
+    ) -> subprocess.Popen[bytes]:
+        command = [*before, sys.executable, "-m", *module]
         with (self._folder / "dask.log").open("ab") as log:
-            return subprocess.Popen([*before, sys.executable, "-m", *module], env=environment, stdout=log, stderr=log)
+            return subprocess.Popen(command, env={**self._environment, **more}, stdout=log, stderr=log, pass_fds=pass_fds)
 
     def add(self, *before: str, **more: str) -> subprocess.Popen[bytes]:
         """Start a worker. ``before``: a command that runs it; ``more``: of its environment."""

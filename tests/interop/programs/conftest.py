@@ -26,7 +26,10 @@ def body(text: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers each prompt with ``re PROMPT``; one that begins with "hold" when ``go`` is set. ``seen``: prompts and headers."""
+    """Answers each prompt with ``re PROMPT``; one that begins with "hold" when ``go`` is set. ``seen``: prompts and headers.
+
+    ``arrived`` is released once for each request.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -35,10 +38,16 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.go = threading.Event()
+        self.arrived = threading.Semaphore(0)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.base = f"{'http' if context is None else 'https'}://127.0.0.1:{self.server_address[1]}/v1"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def wait_for(self, count: int) -> None:
+        """Until so many more requests have come."""
+        for _ in range(count):
+            assert self.arrived.acquire(timeout=PATIENCE_S), "a request does not come"
 
     def prompts(self) -> list[str]:
         """The prompts that came."""
@@ -57,6 +66,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         prompt = payload["messages"][-1]["content"]
         self.server.seen.append((prompt, {name.lower(): value for name, value in self.headers.items()}))
+        self.server.arrived.release()
         if prompt.startswith("hold"):
             self.server.go.wait(PATIENCE_S)
         data = body(f"re {prompt}").encode()

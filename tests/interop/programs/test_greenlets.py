@@ -61,8 +61,8 @@ def run(start: Callable[..., Any]) -> Callable[[str, str], list[str]]:
     return finish
 
 
-def test_greenlets_run_while_calls_wait(tls_server, configure, run, beginning):
-    """Four requests are in flight at once, over TLS, and another greenlet runs meanwhile: it opens the server's gate."""
+def test_greenlets_run_while_calls_wait(tls_server, configure, start, beginning):
+    """Four requests are in flight at once, over TLS, and another greenlet runs meanwhile: the server answers when it has."""
     program = """
 def ask(number):
     print(client.generate(f"hold {number}", "p/m", timeout=30).text)
@@ -74,29 +74,12 @@ def watch():
 wait_for([spawn(watch)])
 wait_for(asking)
 """
-    tls_server.go.clear()
-    opener = _open_when(tls_server, 4)
-    lines = run(beginning + program, configure(tls_server, concurrency=4))
-    opener.join()
-    assert lines[0] == "four in flight"
-    assert sorted(lines[1:]) == [f"re hold {number}" for number in range(4)]
-
-
-def _open_when(server, count):
-    """Open the gate once ``count`` requests are there, from a thread that the test joins."""
-    import threading
-    import time
-
-    def wait():
-        until = time.monotonic() + PATIENCE_S
-        while len(server.seen) < count and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(0.2)
-        server.go.set()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
+    process = start("-c", beginning + program, configure(tls_server, concurrency=4))
+    tls_server.wait_for(4)
+    assert process.stdout.readline() == "four in flight\n"
+    tls_server.go.set()
+    out, errors = process.communicate(timeout=PATIENCE_S)
+    assert sorted(out.splitlines()) == [f"re hold {number}" for number in range(4)], errors
 
 
 def test_a_timeout_of_the_library_ends_the_call(server, configure, run, beginning):
@@ -180,19 +163,10 @@ print(client.generate("next", "p/m").text)
 """
     process = start("-c", beginning + program, configure(server))
     assert process.stdout.readline() == "asking\n"
-    _wait_until(lambda: server.seen)
+    server.wait_for(1)
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=PATIENCE_S)
     assert out.splitlines() == ["KeyboardInterrupt", "re next"], errors
-
-
-def _wait_until(condition):
-    import time
-
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_a_patch_while_workers_run_says_so(server, configure, run, library):
