@@ -135,7 +135,7 @@ class TLSDeadlines(_Deadlines, _TLSSocket):
         exchange = active.exchange
         if exchange is not None:
             exchange.attach_socket(self)
-        if exchange is None or self.tls_class is not _TLS_SOCKET:  # greenlets wait within the operation
+        if exchange is None or self.tls_class.__module__ != "ssl":  # with greenlets, others run meanwhile
             self._read(super().do_handshake, *args, **kwargs)
             return
         self._in_steps(exchange, super().do_handshake)
