@@ -59,7 +59,7 @@ def main() -> int:
     page = TOP.format(short=table.SHORT_S) + _rows(table, findings)
     page += BOTTOM.format(cells=count, python=platform.python_version(), system=system)
     Path(path).write_text(page, "utf-8")
-    print(f"{count} cells is_as_expected; {path} is written")
+    print(f"{count} cells are as expected; {path} is written")
     return 0
 
 
