@@ -11,16 +11,12 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from llm_sync.dispatch import errors as dispatch_errors
+from llm_sync.dispatch.unlocked_future import CANCELLED, DONE, UnlockedFuture
 from llm_sync.events import logger
 from llm_sync.runtime import clock, interrupts, pauses
 from llm_sync.runtime.cancellation import Progress
 
 Call = Callable[[], Any]
-
-LOCK_PATIENCE_S = 0.05  # how long a worker waits for the lock of a future; see RequestFuture.is_locked
-
-_CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
-_DONE = (*_CANCELLED, "FINISHED")
 
 _log = logger("dispatch")
 _keys = itertools.count(1)  # for calls without a key of their own; next() is atomic
@@ -41,14 +37,14 @@ class Owner(Protocol):
         """``future`` is done: report that. Raises only what ends the calling thread's work: an interrupt."""
 
 
-class RequestFuture(Future[Any]):
+class RequestFuture(UnlockedFuture):
     """What ``submit`` returns. Every method may be called from any thread.
 
     The call is released when the request ends, so that a stored future does not keep its prompt in memory. ``key`` and
     ``model`` are taken from the call's attributes, where it has them. ``queued_at`` and ``started_at`` are monotonic seconds;
     ``started_at`` is None except while the request is in flight. ``elapsed``: seconds it was in flight, set at its end.
 
-    Waiting takes no lock. The lock of ``Future`` remains for ``cancel`` and the functions of concurrent.futures.
+    Waiting takes no lock.
     """
 
     started_at: float | None = None
@@ -56,33 +52,34 @@ class RequestFuture(Future[Any]):
     ends_at: float | None = None  # monotonic; when its caller stops waiting, if it waits from the beginning
     continues = False  # a step of a request that was accepted before: neither the limit nor closing keeps it out
     given_up = False  # its caller did not wait for it any longer
+    is_reported = False  # whether it is done and its end was reported
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
-        # What Future.__init__ sets, which would make a condition of its own, only to be replaced
-        self._state = "PENDING"
-        self._result: Any = None
-        self._exception: BaseException | None = None
-        self._waiters: list[Any] = []
-        self._done_callbacks: list[Callable[[Future[Any]], object]] = []
-        self._condition = interrupts.Condition()  # an interrupt of the main thread must not leave it locked
+        super().__init__()  # _once: also "start", "running" or "cancelled"
         self.owner = owner
         self._call: Call | None = call
         key, model = getattr(call, "key", None), getattr(call, "model", None)
         self.key: int = key if isinstance(key, int) else next(_keys)
         self.model: str = model if isinstance(model, str) else ""
         self.queued_at = now
-        self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
-        self.reported = interrupts.Flag()  # set when the future is done and its end was reported
 
     # The outcome
 
+    @property
+    def reported(self) -> interrupts.Flag:
+        """Set when ``is_reported`` is, for those who wait. Made for the first of them."""
+        flag: interrupts.Flag = self._once.get("reported") or self._once.setdefault("reported", interrupts.Flag())
+        if self.is_reported and not flag.is_set():
+            flag.set()  # whoever reported it did not see the flag
+        return flag
+
     def done(self) -> bool:
         """Like ``Future.done``, without a lock."""
-        return self._state in _DONE
+        return self._state in DONE
 
     def cancelled(self) -> bool:
         """Like ``Future.cancelled``, without a lock."""
-        return self._state in _CANCELLED
+        return self._state in CANCELLED
 
     def running(self) -> bool:
         """Like ``Future.running``, without a lock."""
@@ -95,9 +92,11 @@ class RequestFuture(Future[Any]):
 
         The end is reported to listeners before this returns, but a listener that hangs delays it by one interval at most.
         """
+        if self.is_reported:
+            return True
         checked = clock.now()
         until = None if timeout is None else checked + timeout
-        while not self.reported.is_set():
+        while not self.is_reported:
             done = self.done()
             now = clock.now()
             if until is not None:
@@ -150,18 +149,18 @@ class RequestFuture(Future[Any]):
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
         """Like ``Future.add_done_callback``, without a lock."""
-        self._done_callbacks.append(fn)
+        self._once.setdefault("callbacks", []).append(fn)
         if self.done():
             self._run_callbacks()
 
     def cancel(self) -> bool:
         """Like ``Future.cancel``. No worker waits for the lock of a future that is being cancelled."""
         try:
-            if self._fate.setdefault("start", "cancelled") != "cancelled" or self._state == "FINISHED":
+            if self._once.setdefault("start", "cancelled") != "cancelled" or self._state == "FINISHED":
                 return False
             return super().cancel()
         except BaseException:
-            if self._fate.get("start") == "cancelled":
+            if self._once.get("start") == "cancelled":
                 super().cancel()  # interrupted: it must not stay pending
             raise
 
@@ -170,8 +169,14 @@ class RequestFuture(Future[Any]):
         try:
             self.owner.on_done(self)
         finally:
+            self._note_report()
+            if "callbacks" in self._once:
+                self._run_callbacks()
+
+    def _note_report(self) -> None:
+        self.is_reported = True
+        if "reported" in self._once:
             self.reported.set()
-            self._run_callbacks()
 
     def _run_callbacks(self) -> None:
         """Run the callbacks, each once, even if others raise. SystemExit and the like are raised at the end."""
@@ -192,7 +197,8 @@ class RequestFuture(Future[Any]):
 
     def _next_callback(self) -> Callable[[Future[Any]], object] | None:
         try:
-            return self._done_callbacks.pop(0)
+            callback: Callable[[Future[Any]], object] = self._once["callbacks"].pop(0)
+            return callback
         except IndexError:
             return None
 
@@ -200,7 +206,7 @@ class RequestFuture(Future[Any]):
 
     def start(self) -> bool:
         """Take the request: from now on it cannot be cancelled. False if it was cancelled, or completed by other code."""
-        if self.done() or self._fate.setdefault("start", "running") != "running":
+        if self.done() or self._once.setdefault("start", "running") != "running":
             return False
         self._state = "RUNNING"
         return True
@@ -212,19 +218,6 @@ class RequestFuture(Future[Any]):
         with self._condition:
             if self._state == "CANCELLED":
                 self.set_running_or_notify_cancel()
-
-    def is_locked(self) -> bool:
-        """Whether another thread keeps a lock that completing the future needs: one that a signal handler interrupted, perhaps
-        to wait for a request. A worker must not wait for such a thread, which may be waiting for the worker."""
-        if not self._condition.acquire(timeout=LOCK_PATIENCE_S):
-            return True
-        self._condition.release()
-        for waiter in self._waiters:  # of concurrent.futures, which have locks of their own
-            if (lock := getattr(waiter, "lock", None)) is not None:
-                if not lock.acquire(timeout=LOCK_PATIENCE_S):
-                    return True
-                lock.release()
-        return False
 
     @property
     def call(self) -> Call:
@@ -285,7 +278,7 @@ class RequestFuture(Future[Any]):
         (``concurrent.futures.as_completed``), so these are replaced. Callbacks run in the parent only.
         """
         self._condition = interrupts.Condition()
-        self._done_callbacks = []
+        self._once.pop("callbacks", None)
         self._call = None
         for waiter in self._waiters:
             if hasattr(waiter, "lock"):
@@ -297,4 +290,4 @@ class RequestFuture(Future[Any]):
             self.set_running_or_notify_cancel()
         elif not self.done():
             self.set_exception(dispatch_errors.inherited(self.owner.name, self.model))
-        self.reported.set()
+        self._note_report()

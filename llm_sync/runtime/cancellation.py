@@ -45,11 +45,22 @@ class CallControl:
 
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        self._wakes = Flag()  # set when ``stopped`` is, for the waits
-        self._started: dict[int, bool] = {}  # by attempt: whether it was started; False: it was given up before
-        # Guards _shut while it is called, so that an abort never reaches a later request's socket. Re-entrant: a signal
-        # handler may abort the request that the interrupted code aborts.
-        self._lock = threading.RLock()
+        # By attempt: whether it was started; False: it was given up before. Also what is made for the few requests that need it.
+        self._once: dict[int | str, Any] = {}
+
+    @property
+    def _wakes(self) -> Flag:
+        """Set when ``stopped`` is, for the waits."""
+        flag: Flag = self._once.get("wakes") or self._once.setdefault("wakes", Flag())
+        if self.stopped and not flag.is_set():
+            flag.set()  # the thread that stopped the request did not see the flag
+        return flag
+
+    @property
+    def _lock(self) -> Any:
+        """Guards _shut while it is called, so that an abort never reaches a later request's socket. Re-entrant: a signal
+        handler may abort the request that the interrupted code aborts."""
+        return self._once.get("lock") or self._once.setdefault("lock", threading.RLock())
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return True as soon as the request is stopped."""
@@ -67,14 +78,15 @@ class CallControl:
     def stop_retrying(self) -> None:
         """Allow no further attempt and end the current wait."""
         self.stopped = True
-        self._wakes.set()
+        if "wakes" in self._once:
+            self._wakes.set()
         callback = self._on_stop
         if callback is not None:
             callback()
 
     def start_attempt(self) -> bool:
         """Start an attempt; return False if the request was stopped or given up before."""
-        return not self.stopped and self._started.setdefault(self._attempt, True)
+        return not self.stopped and self._once.setdefault(self._attempt, True)
 
     def end_attempt(self) -> None:
         """The attempt has ended; another one may follow."""
@@ -88,7 +100,7 @@ class CallControl:
         waiting_for = self.waiting_for
         while True:
             number = self._attempt
-            started = self._started.setdefault(number, False)
+            started = self._once.setdefault(number, False)
             if not started or number == self._attempt:
                 break
         self.stop_retrying()

@@ -194,7 +194,7 @@ def test_the_main_thread_waits_in_slices(workshop):
                 call.released.set()
             return super().wait_once(timeout)
 
-    future.reported = Sliced()
+    future._once["reported"] = Sliced()
     assert manager.result(future) == "answer"
     assert timeouts[:3] == [None] * 3
 

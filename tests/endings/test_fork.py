@@ -54,6 +54,7 @@ flying._waiters.append(waiter)
 parent = os.getpid()
 for future in (flying, queued, cancelled):
     future.add_done_callback(lambda f: say("callback in", "parent" if os.getpid() == parent else "child"))
+    future._condition, future.call.control._lock  # made when they are asked for
 roots = {"client": client, "flying": flying, "queued": queued, "cancelled": cancelled, "ending": shutdown._state,
          "fork": vars(fork), "tls": tls._contexts, "key commands": key_command._runs,
          "shared": llm_sync.client.shared_clients._shared}
@@ -100,8 +101,8 @@ KNOWN = [  # some that must be among those found, or the walk has lost its way
     "http._lock",
     "poolmanager.pools.lock",
     "credential.made._renewing",
-    ".control._lock",
-    "_condition.",
+    ".control._once[lock]",
+    "current._once[lock].",
     "_AsCompletedWaiter",
     "shared._lock",
 ]

@@ -101,7 +101,7 @@ def test_given_up_as_an_attempt_starts() -> None:
                 super().setdefault(number, True)  # the other thread's start_attempt
             return super().setdefault(number, decision)
 
-    control._started = Late()
+    control._once = Late()
     assert control.give_up().in_flight
 
 
