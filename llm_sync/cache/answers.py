@@ -9,9 +9,10 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llm_sync.cache.asking_locks import AskingLocks, Release
 from llm_sync.cache.entry import Entry, Headers
 from llm_sync.cache.housekeeping import shrink
-from llm_sync.cache.in_flight import AskingLocks, Flight, flights
+from llm_sync.cache.in_flight import Flight, flights
 from llm_sync.cache.key import request_digest, sample_key
 from llm_sync.cache.nearest import miss
 from llm_sync.cache.recording import note_miss
@@ -23,7 +24,6 @@ from llm_sync.models import PreparedRequest, Reply
 from llm_sync.runtime.steps import Blocking, Steps
 
 if TYPE_CHECKING:
-    from llm_sync.machine.locks import FileLock
     from llm_sync.models import ModelResponse
     from llm_sync.runtime.cancellation import CallControl
 
@@ -80,7 +80,7 @@ class AnswerCache:
         if settings.refresh:
             return None
         digest = request_digest(prepared)
-        served = self._served(prepared, digest, reading)
+        served = self._served(prepared, digest, reading) if self.store.has(digest, prepared.sample) else None
         if isinstance(served, LLMConnectorError):
             raise served
         if served is None and settings.offline:
@@ -136,21 +136,23 @@ class AnswerCache:
     ) -> Steps[ModelResponse]:
         """Ask, as the only one in this process and, as far as there are locks, on this machine."""
         shared: Any = None
-        lock: FileLock | None = None
+        release: Release | None = None
         try:
-            lock = yield from self._locks.acquire(key, control, prepared.options.deadline)
-            served = self._served(prepared, digest, reading)  # by another process meanwhile
-            if served is not None:
-                return self._result(served)
-            outcome, shared = yield from self._ask(prepared, digest, reading, ask)
+            release = yield from self._locks.acquire(key, control, prepared.options.deadline)
+            is_new = not self.store.has(digest, prepared.sample)
+            if not is_new:  # perhaps another process has stored it meanwhile
+                served = self._served(prepared, digest, reading)
+                if served is not None:
+                    return self._result(served)
+            outcome, shared = yield from self._ask(prepared, digest, reading, ask, is_new=is_new)
             return self._result(outcome)
         finally:
-            if lock is not None:
-                lock.release(remove=True)
+            if release is not None:
+                release()
             flights.leave(self.store.folder, key, shared)
 
     def _ask(
-        self, prepared: PreparedRequest, digest: str, reading: Reading, ask: Ask
+        self, prepared: PreparedRequest, digest: str, reading: Reading, ask: Ask, *, is_new: bool = False
     ) -> Steps[tuple[ModelResponse | LLMConnectorError, Any]]:
         """What asking gives, stored if it is to be; and what those who wait for it get: the entry, or the error."""
         outcome, reply = yield from ask()
@@ -159,10 +161,10 @@ class AnswerCache:
         entry = None if reply is None else _entry(prepared, digest, outcome, reply, reading)
         if isinstance(outcome, LLMConnectorError):
             if entry is not None and self.settings.errors and _is_lasting(outcome):
-                self._put(entry)
+                self._put(entry, is_new=is_new)
             return outcome, (prepared.options, outcome)
         if entry is not None and (self.settings.errors or not outcome.truncated):
-            self._put(entry)
+            self._put(entry, is_new=is_new)
         return outcome, entry
 
     def _served(self, prepared: PreparedRequest, digest: str, reading: Reading) -> ModelResponse | LLMConnectorError | None:
@@ -180,8 +182,8 @@ class AnswerCache:
         age = self.settings.max_age
         return age is not None and not self.settings.offline and entry.stored < _now() - timedelta(seconds=min(age, _CENTURY_S))
 
-    def _put(self, entry: Entry) -> None:
-        if not self.store.put(entry) or self.settings.max_bytes is None:
+    def _put(self, entry: Entry, *, is_new: bool) -> None:
+        if not self.store.put(entry, is_new=is_new) or self.settings.max_bytes is None:
             return
         self._written += len(entry.body) + (0 if entry.reply is None else len(entry.reply.content))
         if self._written * _LOOKS_PER_FILL >= self.settings.max_bytes:
@@ -217,13 +219,12 @@ def _entry(
     prepared: PreparedRequest, digest: str, outcome: ModelResponse | LLMConnectorError, reply: Reply, reading: Reading
 ) -> Entry:
     """The entry of a reply, without the provider's secrets, and with the headers that are read."""
-    body = reading.redact(prepared.body)
-    url, model = redacted_text(prepared.url, reading.redact), redacted_text(prepared.model, reading.redact)
-    headers = Headers()
-    for name in reading.headers:
-        value = reply.headers.get(name)
-        if isinstance(value, str):
-            headers[name] = redacted_text(value, reading.redact)
+    received = {name: value for name in reading.headers if isinstance(value := reply.headers.get(name), str)}
+    texts, contents = _without_secrets(
+        [prepared.url, prepared.model, *received.values()], [prepared.body, reply.content], reading.redact
+    )
+    url, model, *values = texts
+    body, content = contents
     answer = outcome if not isinstance(outcome, LLMConnectorError) else getattr(outcome, "response", None)
     return Entry(
         digest=digest,
@@ -233,12 +234,23 @@ def _entry(
         model=model,
         body=body,
         stored=_now() if answer is None else answer.timestamp,
-        reply=Reply(reply.status, headers, reading.redact(reply.content), reply.elapsed),
+        reply=Reply(reply.status, Headers(zip(received, values, strict=True)), content, reply.elapsed),
         attempts=outcome.attempts or 1,
         usage={} if answer is None else {name: count for name, count in vars(answer.usage).items() if count is not None},
         cost=_known_cost(answer),
         redacted=(body, url, model) != (prepared.body, prepared.url, prepared.model),
     )
+
+
+def _without_secrets(texts: list[str], contents: list[bytes], redact: Callable[[bytes], bytes]) -> tuple[list[str], list[bytes]]:
+    """The same without the provider's secrets. They are searched all at once, because nearly always there are none."""
+    try:
+        everything = b"\0".join([*contents, "\0".join(texts).encode("utf-8")])
+    except UnicodeEncodeError:  # half of a surrogate pair, which cannot be stored
+        everything = b""
+    if everything and redact(everything) == everything:
+        return texts, contents
+    return [redacted_text(text, redact) for text in texts], [redact(content) for content in contents]
 
 
 def _known_cost(answer: ModelResponse | None) -> float | None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Container
 
 MAX_BYTES = 64 * 2**20  # of one answer
 TEMPORARY = ".tmp"
+_TOKEN = os.urandom(6).hex()  # with the process number and a count, a name that no other process uses, on any machine
+_numbers = itertools.count()
 
 _READ = os.O_RDONLY
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -68,14 +71,14 @@ def _check_owner(status: os.stat_result, path: str, owners: Container[int]) -> N
 
 def replace(path: str, content: bytes) -> None:
     """Write a file of mode 0600 beside ``path`` and rename it to that. Raises OSError, leaving what is at ``path``."""
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name[:80]}.{os.getpid()}-{os.urandom(4).hex()}{TEMPORARY}")
+    folder, _, name = path.rpartition(os.sep)
+    beside = f"{folder}{os.sep}.{name[:16]}.{os.getpid()}-{_TOKEN}-{next(_numbers)}{TEMPORARY}"
     descriptor = os.open(beside, _NEW, 0o600)
     try:
         try:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            written = os.write(descriptor, content)
+            while written < len(content):
+                written += os.write(descriptor, memoryview(content)[written:])
         finally:
             os.close(descriptor)
         os.replace(beside, path)

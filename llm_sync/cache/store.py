@@ -32,6 +32,7 @@ class Store:
     def __init__(self, folder: str, *, owners: frozenset[int] = frozenset(), pretty: bool = False) -> None:
         self.owners = owners | {0, os.geteuid()} if hasattr(os, "geteuid") else owners
         self.folder = self._resolve(folder)
+        self._start = os.path.join(self.folder, "")  # of every path
         self._pretty = pretty
         self._folders: set[str] = set()  # subfolders that were looked at before they were written to
         self._warned: set[str] = set()
@@ -52,7 +53,7 @@ class Store:
 
     def path(self, key: str) -> str:
         """Where the answer of a key is stored."""
-        return os.path.join(self.folder, key[:2], key + SUFFIX)
+        return f"{self._start}{key[:2]}{os.sep}{key}{SUFFIX}"
 
     def get(self, prepared: PreparedRequest, digest: str, redact: Callable[[bytes], bytes]) -> Entry | None:
         """The answer to a request whose digest is ``digest``; None if there is none, or the file is not the answer to it.
@@ -67,8 +68,8 @@ class Store:
         return None
 
     def has(self, digest: str, sample: int) -> bool:
-        """Whether a file is there for a key; it may turn out to be unusable."""
-        return os.path.exists(self.path(sample_key(digest, sample)))
+        """Whether a file is there for a key; it may turn out to be unusable. Takes a third of the time of trying to open it."""
+        return os.access(self.path(sample_key(digest, sample)), os.F_OK)
 
     def load(self, path: str) -> Entry | None:
         """The entry in a file; None if there is no file, or no entry in it, which is logged."""
@@ -82,19 +83,25 @@ class Store:
             self.warn("unreadable", "%s is not used: %s", path, getattr(error, "strerror", None) or error)
             return None
 
-    def put(self, entry: Entry) -> bool:
-        """Store an answer, and return whether that was possible. Never raises: the caller has the answer, and it is paid for."""
-        path = self.path(entry.key)
+    def put(self, entry: Entry, *, is_new: bool = False) -> bool:
+        """Store an answer, and return whether that was possible. ``is_new``: there is no file of this key, as was just seen.
+
+        Never raises: the caller has the answer, and it is paid for.
+        """
+        key = entry.key
+        path = self.path(key)
         try:
             content = encode(entry, pretty=self._pretty)
             files.check_size(len(content), path)
-            self._prepare(os.path.dirname(path))
-            self._keep_newer(path)
+            if key[:2] not in self._folders:
+                self._prepare(key[:2])
+            if not is_new:
+                self._keep_newer(path)
             try:
                 files.replace(path, content)
             except FileNotFoundError:  # the folder was removed meanwhile
                 self._folders.clear()
-                self._prepare(os.path.dirname(path))
+                self._prepare(key[:2])
                 files.replace(path, content)
         except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -137,14 +144,18 @@ class Store:
             self._warned.add(what)
             _log.warning(message, *values)
 
-    def _prepare(self, subfolder: str) -> None:
-        """Make the folder of an answer, and make sure that it is one, and no link to elsewhere."""
-        if subfolder in self._folders:
-            return
-        os.makedirs(self.folder, 0o700, exist_ok=True)  # by itself: the mode holds for the last folder of a path only
-        os.makedirs(subfolder, 0o700, exist_ok=True)
-        files.check_folder(os.lstat(subfolder), subfolder, self.owners)
-        self._folders.add(subfolder)
+    def _prepare(self, name: str) -> None:
+        """Make a subfolder, and make sure that it is one, and no link to elsewhere."""
+        subfolder = os.path.join(self.folder, name)
+        try:
+            os.mkdir(subfolder, 0o700)
+        except FileExistsError:
+            files.check_folder(os.lstat(subfolder), subfolder, self.owners)
+        except FileNotFoundError:
+            os.makedirs(self.folder, 0o700, exist_ok=True)  # by itself: the mode holds for the last folder of a path only
+            os.makedirs(subfolder, 0o700, exist_ok=True)
+            files.check_folder(os.lstat(subfolder), subfolder, self.owners)
+        self._folders.add(name)
 
     def _keep_newer(self, path: str) -> None:
         """Raise ValueError if the file that would be replaced was written by a later release."""

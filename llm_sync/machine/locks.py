@@ -10,12 +10,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
+import sys
 import threading
 from typing import Any
 
 from llm_sync.errors import ConfigurationError
 
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0  # non-blocking: it may turn out to be a FIFO
+
+HAS_BYTE_LOCKS = sys.platform == "linux" and sys.maxsize > 2**32
+"""Whether single bytes of a file can be locked for an open file, and not for a process (F_OFD_SETLK)."""
+_BYTE_CHANGE = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, process
 
 
 class _Registry:
@@ -71,6 +77,33 @@ class FileLock:
             return False
         return True
 
+    def lock_byte(self, position: int) -> bool:
+        """Lock one byte, which need not exist, for this open file; False if it is locked for another one. Raises OSError.
+
+        Only where HAS_BYTE_LOCKS is set, and the system may refuse it all the same.
+        """
+        fcntl = _fcntl()
+        change = _BYTE_CHANGE.pack(fcntl.F_WRLCK, os.SEEK_SET, position, 1, 0)
+        try:
+            fcntl.fcntl(_require_open(self.descriptor), fcntl.F_OFD_SETLK, change)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock_byte(self, position: int) -> None:
+        """Unlock a byte. Raises OSError."""
+        fcntl = _fcntl()
+        change = _BYTE_CHANGE.pack(fcntl.F_UNLCK, os.SEEK_SET, position, 1, 0)
+        fcntl.fcntl(_require_open(self.descriptor), fcntl.F_OFD_SETLK, change)
+
+    def is_removed(self) -> bool:
+        """Whether the file is in no folder any more. Raises OSError."""
+        return os.fstat(_require_open(self.descriptor)).st_nlink == 0
+
+    def touch(self) -> None:
+        """Show jobs that clean temporary folders that it is in use. Raises OSError."""
+        os.utime(_require_open(self.descriptor))
+
     def write(self, content: bytes) -> None:
         """Write a new file in one call. Raises OSError."""
         if os.write(_require_open(self.descriptor), content) != len(content):
@@ -123,7 +156,7 @@ def acquire(path: str) -> FileLock | None:
                 lock.release()
                 return None
             if lock.is_at_its_path():  # otherwise somebody removed it, and the next process would lock a new file
-                os.utime(_require_open(lock.descriptor))  # jobs that clean temporary folders go by this time
+                lock.touch()
                 return lock
         except BaseException:
             lock.release()

@@ -61,7 +61,9 @@ def _write(content: bytes) -> Callable[[Path], None]:
 
 def _edit_request(path: Path) -> None:
     document = json.loads(path.read_text())
-    document["request"]["messages"][0]["content"] = "another question"
+    request = json.loads(document["request_text"])
+    request["messages"][0]["content"] = "another question"
+    document["request_text"] = json.dumps(request, separators=(",", ":"))
     path.write_text(json.dumps(document))
 
 
