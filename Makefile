@@ -179,6 +179,9 @@ bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to 
 bench-in-flight: $(VENV)/.installed $(VENV)/.for-tests ## what many requests in flight cost, beside other clients; needs nginx
 	$(PY) benchmarks/in_flight.py $(BENCH_ARGS)
 
+bench-cache: $(VENV)/.installed ## what a miss and a hit of the answer cache cost
+	$(BENCH)
+
 bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 	$(BENCH)
 

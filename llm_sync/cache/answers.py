@@ -219,7 +219,8 @@ def _entry(
     prepared: PreparedRequest, digest: str, outcome: ModelResponse | LLMConnectorError, reply: Reply, reading: Reading
 ) -> Entry:
     """The entry of a reply, without the provider's secrets, and with the headers that are read."""
-    received = {name: value for name in reading.headers if isinstance(value := reply.headers.get(name), str)}
+    present = reading.headers.intersection(map(str.lower, reply.headers))
+    received = {name: value for name in sorted(present) if isinstance(value := reply.headers.get(name), str)}
     texts, contents = _without_secrets(
         [prepared.url, prepared.model, *received.values()], [prepared.body, reply.content], reading.redact
     )

@@ -127,6 +127,20 @@ def test_what_is_stored_is_listed_and_shown(ask: Ask, llm: Ask, script: Any) -> 
     assert llm("cache", "show", "", "--dir", "d").status == 2
 
 
+def test_each_sample_is_shown_by_the_key_that_the_list_has(ask: Ask, llm: Ask, tmp_path: Path) -> None:
+    """Equal lines of a batch are stored under one key, with numbers behind it; without a number it is the first."""
+    Path("in.txt").write_text("same\nsame\nother\n")
+    assert ask("batch", "--text", "in.txt", "-o", "out.jsonl", "--cache=./d").status == 0
+    keys = [line.split()[0] for line in llm("cache", "list", "--dir", "d").out.splitlines()]
+    assert sorted("-" in key for key in keys) == [False, False, True]
+    for key in keys:
+        digest, _, sample = key.partition("-")
+        shown = json.loads(llm("cache", "show", key, "--dir", "d", "--json").out)
+        assert shown["key"].startswith(digest)
+        assert shown["sample"] == int(sample or 0)
+    assert llm("cache", "show", f"{keys[0][:12]}-7", "--dir", "d").status == 2
+
+
 def test_answers_are_exported_and_imported(ask: Ask, llm: Ask) -> None:
     """Also packed, and through a pipe; what is there is left, what is none is counted."""
     for prompt in ("one two", "three four"):

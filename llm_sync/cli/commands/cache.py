@@ -14,7 +14,7 @@ from typing import IO, Any
 from llm_sync.cache import housekeeping, transfer
 from llm_sync.cache.entry import Entry, encode_line
 from llm_sync.cache.settings import default_folder, seconds, settings_of, size_in_bytes
-from llm_sync.cache.store import Store
+from llm_sync.cache.store import SUFFIX, Store
 from llm_sync.cli import config_access, exit_codes
 from llm_sync.cli.console import cache_text
 from llm_sync.cli.console.confirm import confirm
@@ -106,13 +106,16 @@ def _show(store: Store, args: Namespace, output: Output) -> None:
 
 
 def _named(store: Store, name: str) -> Entry:
-    """The one answer whose key begins so."""
-    paths = [path for path in store.paths() if os.path.basename(path).startswith(name)]
-    exact = [path for path in paths if os.path.basename(path) == f"{name}.json"]
-    entries = [entry for path in exact or paths[:2] if (entry := store.load(path)) is not None]
-    if len(entries) == 1:
-        return entries[0]
-    problem = "is the beginning of several keys" if entries else "is the key of no answer"
+    """The one answer whose key begins so; behind a dash may stand the number of its sample, else it is the first of several."""
+    digits, _, sample = name.partition("-")
+    paths = {os.path.basename(path).removesuffix(SUFFIX): path for path in store.paths()}
+    keys = [key for key in paths if digits and key.startswith(digits) and sample in ("", key.partition("-")[2])]
+    requests = {key.partition("-")[0] for key in keys}
+    if len(requests) == 1:
+        entry = store.load(paths[keys[0]])  # the first sample sorts first
+        if entry is not None:
+            return entry
+    problem = "is the beginning of several keys" if len(requests) > 1 else "is the key of no answer"
     raise UsageError(f"{name!r} {problem} in {store.folder}: 'llm-sync cache list' shows them")
 
 
