@@ -35,8 +35,9 @@ def nonempty(argument: str) -> str:
 
 
 def file_name(argument: str) -> str:
-    """The name of a file or folder, as Python got it: decoded by the locale, it can be opened in that form only."""
-    return argument or visible(argument)
+    """The name of a file or folder in UTF-8, as Python got it: decoded by the locale, it can be opened in that form only."""
+    nonempty(argument)
+    return argument
 
 
 def share(argument: str) -> float:
