@@ -53,9 +53,9 @@ def check(document: Document, normalized: Normalized, known_types: KnownTypes | 
             document.problem(*finding)
 
 
-def in_file_order(found: list[Problem]) -> tuple[Problem, ...]:
+def in_file_order(problems: list[Problem]) -> tuple[Problem, ...]:
     """Sorted by line, those without a line first; the order within a line is kept."""
-    return tuple(sorted(found, key=lambda problem: problem.line or 0))
+    return tuple(sorted(problems, key=lambda problem: problem.line or 0))
 
 
 def _hint(path: Path, message: str, hint: str | None, normalized: Normalized) -> str | None:

@@ -105,10 +105,10 @@ def _without_nulls(value: Mapping[str, Any], keep: tuple[str, ...] = ()) -> dict
     return {name: item for name, item in value.items() if item is not None or name in keep}
 
 
-def _stripped(value: dict[str, Any], found: list[Switch]) -> dict[str, Any]:
-    out = dict(_strip(value, (), found))
+def _stripped(value: dict[str, Any], switches: list[Switch]) -> dict[str, Any]:
+    out = dict(_strip(value, (), switches))
     for path, inner in list(_request_parts(out)):
-        clean = _strip(inner, path, found)
+        clean = _strip(inner, path, switches)
         if len(clean) != len(inner):
             _replace(out, path, clean)
     return out
@@ -136,10 +136,12 @@ def _request_parts(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str
                 yield (*path, "provider_specific"), level["provider_specific"]
 
 
-def _strip(mapping: Mapping[str, Any], path: Path, found: list[Switch]) -> dict[str, Any]:
+def _strip(mapping: Mapping[str, Any], path: Path, switches: list[Switch]) -> dict[str, Any]:
     clean, asked = strip_switches(mapping)
     # "no" and "off" are texts in YAML 1.2, but "stream: no" does not ask for streaming.
-    found += [Switch(path, name, value) for name, value in asked.items() if str(value).lower() not in ("no", "off", "n", "false")]
+    switches += [
+        Switch(path, name, value) for name, value in asked.items() if str(value).lower() not in ("no", "off", "n", "false")
+    ]
     return clean
 
 

@@ -61,8 +61,8 @@ def trust_status(path: str | os.PathLike[str], content: bytes | None = None) -> 
     Raises ConfigurationError for a file that cannot be read.
     """
     real = os.path.realpath(path)
-    found, owner = _read(real)
-    digest = _digest(found if content is None else content)
+    current, owner = _read(real)
+    digest = _digest(current if content is None else content)
     record = _load(_record_path(real))
     if record is not None and record.path != real:
         record = None

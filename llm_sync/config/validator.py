@@ -21,15 +21,15 @@ class ConfigValidator:
 
     def validate_config(self, config: LLMConfig) -> list[Problem]:
         """Unknown provider types, models (the default one, a route's) that no provider fits, keys over plain http; by lines."""
-        found = [problem for provider in config.providers.values() for problem in self._provider(config, provider)]
-        found += _default_model(config)
-        found += _routes(config)
-        return sorted(found, key=lambda problem: problem.line or 0)
+        problems = [problem for provider in config.providers.values() for problem in self._provider(config, provider)]
+        problems += _default_model(config)
+        problems += _routes(config)
+        return sorted(problems, key=lambda problem: problem.line or 0)
 
     def validate_environment_variables(self, config: LLMConfig) -> list[Problem]:
         """Unset variables, and keys that are missing or cannot be keys. Key files are read. Key commands are not run: only that
         their program exists is checked."""
-        found = [_unset_problem(config, unset) for unset in dict.fromkeys(config.unset)]
+        problems = [_unset_problem(config, unset) for unset in dict.fromkeys(config.unset)]
         for provider in config.providers.values():
             if provider.key is None:
                 continue
@@ -41,20 +41,20 @@ class ConfigValidator:
                     provider.key.reveal()
             except AuthenticationError as error:
                 place = f" ({config.file}:{config.lines.get(field)})"  # the problem names it already
-                found.append(_problem(config, field, error.message.replace(place, ""), as_hint(error.guidance)))
-        return sorted(found, key=lambda problem: problem.line or 0)
+                problems.append(_problem(config, field, error.message.replace(place, ""), as_hint(error.guidance)))
+        return sorted(problems, key=lambda problem: problem.line or 0)
 
     def _provider(self, config: LLMConfig, provider: ProviderConfig) -> Iterator[Problem]:
         path = f"providers.{shown(provider.name)}"
         named = f"{path}.type" in config.lines
         unset = {unset.field for unset in provider.unset}
         judged = self._known is not None and f"{path}.type" not in unset
-        found = unknown_type(provider.type, self._known or (), named=named) if judged else None
-        if found:
-            yield _problem(config, f"{path}.type" if named else path, *found)
-        found = insecure_url(provider.base_url or "", allowed=provider.allow_insecure)
-        if found:
-            yield _problem(config, f"{path}.base_url", *found)
+        problem = unknown_type(provider.type, self._known or (), named=named) if judged else None
+        if problem:
+            yield _problem(config, f"{path}.type" if named else path, *problem)
+        problem = insecure_url(provider.base_url or "", allowed=provider.allow_insecure)
+        if problem:
+            yield _problem(config, f"{path}.base_url", *problem)
 
 
 _KEY_FIELDS = {"template": "api_key", "literal": "api_key", "file": "api_key_file", "command": "api_key_command"}
@@ -62,18 +62,18 @@ _KEY_FIELDS = {"template": "api_key", "literal": "api_key", "file": "api_key_fil
 
 def _default_model(config: LLMConfig) -> Iterator[Problem]:
     listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
-    found = unroutable_model(config.default_model, listings, config.routes) if config.default_model is not None else None
-    if found:
-        yield _problem(config, "defaults.model", *found)
+    problem = unroutable_model(config.default_model, listings, config.routes) if config.default_model is not None else None
+    if problem:
+        yield _problem(config, "defaults.model", *problem)
 
 
 def _routes(config: LLMConfig) -> Iterator[Problem]:
     listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
     for name, route in config.routes.items():
         for index, entry in enumerate(route.entries if not route.unset else ()):
-            found = unroutable_model(entry.model, listings)
-            if found:
-                yield _problem(config, f"routes.{shown(name)}.models[{index}]", *found)
+            problem = unroutable_model(entry.model, listings)
+            if problem:
+                yield _problem(config, f"routes.{shown(name)}.models[{index}]", *problem)
 
 
 def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:

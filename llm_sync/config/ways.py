@@ -30,5 +30,5 @@ def is_own_choice(config: LLMConfig, provider: str, model: str) -> bool:
     """Whether the file itself names a way in the entry of this provider or model, not only in the defaults."""
     models = config.providers[provider].models
     number = next((number for number, entry in enumerate(models) if entry.name == model), None)
-    places = (f"providers.{provider}", f"providers.{provider}.default_params", f"providers.{provider}.models[{number}]")
-    return any(f"{place}.via" in config.lines for place in places)
+    paths = (f"providers.{provider}", f"providers.{provider}.default_params", f"providers.{provider}.models[{number}]")
+    return any(f"{path}.via" in config.lines for path in paths)
