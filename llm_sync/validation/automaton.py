@@ -86,10 +86,10 @@ class Program:
 
     def positions(self, text: str, truths: list[bytearray]) -> bytearray:
         """1 for each position (0 to the text's length) at which the automaton accepts."""
-        found = bytearray(len(text) + 1)
+        accepting = bytearray(len(text) + 1)
         for position in self.run(text, truths):
-            found[position] = 1
-        return found
+            accepting[position] = 1
+        return accepting
 
     def run(self, text: str, truths: list[bytearray]) -> Iterator[int]:
         """The positions at which the automaton accepts, in its direction. Raises TextTooLong."""

@@ -101,18 +101,18 @@ def _problems(document: Any, validator: Any) -> tuple[FieldProblem, ...]:
     import referencing.exceptions
 
     jsonschema = _jsonschema()
-    found: list[FieldProblem] = []
+    problems: list[FieldProblem] = []
     try:
         for error in validator.iter_errors(document):
             path = "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-            found.append(FieldProblem(path, f"{error.validator} {_short(error.validator_value)}", _short(error.instance)))
-            if len(found) == _MAX_PROBLEMS:
+            problems.append(FieldProblem(path, f"{error.validator} {_short(error.validator_value)}", _short(error.instance)))
+            if len(problems) == _MAX_PROBLEMS:
                 break
     except TextTooLong as error:
-        found.append(FieldProblem("$", "texts that the schema's patterns can be searched in", str(error)))
+        problems.append(FieldProblem("$", "texts that the schema's patterns can be searched in", str(error)))
     except (UnsupportedPattern, RecursionError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable) as error:
-        found.append(FieldProblem("$", f"a schema that can be applied ({type(error).__name__}: {error})", "this one"))
-    return tuple(found)
+        problems.append(FieldProblem("$", f"a schema that can be applied ({type(error).__name__}: {error})", "this one"))
+    return tuple(problems)
 
 
 def _jsonschema() -> Any:

@@ -176,8 +176,8 @@ def _anchor(name: str, flags: int) -> Condition:
 
 
 def _category(name: str, flags: int) -> Matches:
-    found = re.compile(_CATEGORIES[name], flags & re.ASCII).match
-    return lambda character: found(character) is not None
+    matches = re.compile(_CATEGORIES[name], flags & re.ASCII).match
+    return lambda character: matches(character) is not None
 
 
 def _matcher(op: str, value: Any, flags: int) -> Matches:

@@ -65,8 +65,8 @@ def schema_problem(error: Any, schema: Mapping[str, Any]) -> SchemaProblem:
         known = parent.get("schema", {})
         near = closest(str(path[-1]), known)
         fallback = parent.get("meta", {}).get("unknown")
-        hints = [f"did you mean {near}?" if near else None, fallback]
-        return SchemaProblem(path, "unknown key", " ".join(filter(None, hints)) or None)
+        suggestions = [f"did you mean {near}?" if near else None, fallback]
+        return SchemaProblem(path, "unknown key", " ".join(filter(None, suggestions)) or None)
     if error.rule == "required":
         return SchemaProblem(path, "is missing", hint)
     expected = meta.get("expected") or _expected(error, rules)
@@ -76,11 +76,11 @@ def schema_problem(error: Any, schema: Mapping[str, Any]) -> SchemaProblem:
 def field_problem(error: Any, schema: Mapping[str, Any]) -> FieldProblem:
     """The problem for an error of Cerberus in an answer, whose texts are never shown."""
     path = tuple(error.document_path)
-    found = "nothing" if error.rule == "required" else json_kind(error.value)
+    actual = "nothing" if error.rule == "required" else json_kind(error.value)
     shows_number = error.rule in ("min", "max", "allowed") and isinstance(error.value, (int, float))
     if shows_number or error.rule in _LENGTHS:
-        found = _found(error.value, error.rule)
-    return FieldProblem(field_path(path), _expected(error, _rules_at(schema, path)), found)
+        actual = _found(error.value, error.rule)
+    return FieldProblem(field_path(path), _expected(error, _rules_at(schema, path)), actual)
 
 
 def _expected(error: Any, rules: Mapping[str, Any]) -> str:
