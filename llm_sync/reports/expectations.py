@@ -109,11 +109,11 @@ class ExpectedFile:
 
     def of(self, row: RecordRow) -> Any:
         """The value for the record's id."""
-        found = None
+        stored = None
         if row.id is not None:
-            found = self._database.execute("SELECT value FROM expected WHERE id = ?", (str(row.id),)).fetchone()
-        self._hit = self._hit or found is not None
-        return None if found is None else json.loads(found[0])
+            stored = self._database.execute("SELECT value FROM expected WHERE id = ?", (str(row.id),)).fetchone()
+        self._hit = self._hit or stored is not None
+        return None if stored is None else json.loads(stored[0])
 
     def problem(self) -> str | None:
         """Says that no id is in both."""

@@ -109,8 +109,8 @@ class Store:
             return None
         position = share * (count - 1)
         query = "SELECT latency FROM records WHERE col = ? AND latency IS NOT NULL ORDER BY latency LIMIT 2 OFFSET ?"
-        found = [row[0] for row in self._connection.execute(query, (col, int(position)))]
-        below, above = found[0], found[-1]
+        values = [row[0] for row in self._connection.execute(query, (col, int(position)))]
+        below, above = values[0], values[-1]
         return float(below + (above - below) * (position - int(position)))
 
     def count(self, col: int) -> int:

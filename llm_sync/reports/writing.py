@@ -79,14 +79,14 @@ def _write_tsv(table: Table, path: str) -> None:
     _delimited(table, path, "\t")
 
 
-def check_package(ending: str) -> None:
-    """Raise ConfigurationError if a file with this ending needs a package that is not installed, before anything is written."""
-    if ending in _PACKAGES and find_spec(_PACKAGES[ending][1].lower()) is None:
-        raise _missing(ending)
+def check_package(extension: str) -> None:
+    """Raise ConfigurationError if a file with this extension needs a package that is not installed."""
+    if extension in _PACKAGES and find_spec(_PACKAGES[extension][1].lower()) is None:
+        raise _missing(extension)
 
 
-def _missing(ending: str) -> ConfigurationError:
-    what, package, extra = _PACKAGES[ending]
+def _missing(extension: str) -> ConfigurationError:
+    what, package, extra = _PACKAGES[extension]
     return ConfigurationError(f"{what} needs the package {package}", guidance=f"Install it: pip install 'llm-sync[{extra}]'.")
 
 
@@ -165,17 +165,17 @@ _WRITERS: dict[str, Callable[[Table, str], None]] = {
     ".parquet": _write_parquet,
     ".xlsx": _write_excel,
 }
-TABLE_ENDINGS = tuple(_WRITERS)
+TABLE_EXTENSIONS = tuple(_WRITERS)
 
 
 def write_table(report: Report, path: str, *, long: bool = False) -> None:
-    """Write the answers beside their input as a table; the name's ending says in what form. The file is replaced as a whole.
+    """Write the answers beside their input as a table; the name's extension says in what form. The file is replaced as a whole.
 
     Raises OSError; ConfigurationError if the package for the form is not installed; InvalidRequestError for a form there is not.
     """
     writer = _WRITERS.get(os.path.splitext(path)[1].lower())
     if writer is None:
-        raise InvalidRequestError(f"{path!r} has none of the endings {', '.join(TABLE_ENDINGS)}")
+        raise InvalidRequestError(f"{path!r} has none of the extensions {', '.join(TABLE_EXTENSIONS)}")
     with replacing(path) as new:
         writer(answer_table(report, long=long), new)
 

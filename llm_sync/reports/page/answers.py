@@ -33,12 +33,12 @@ class Item:
 
 def side_by_side(together: Sequence[Sequence[RecordRow]], models: Sequence[ModelRow]) -> list[Item]:
     """The records of each input line by model. A second record of one model is dropped."""
-    places = {model.column: place for place, model in enumerate(models)}
+    positions = {model.column: place for place, model in enumerate(models)}
     items = []
     for records in together:
         rows: list[RecordRow | None] = [None] * len(models)
         for record in reversed(records):
-            rows[places[record.column]] = record
+            rows[positions[record.column]] = record
         items.append(Item(_label(records[0]), rows, disagreement(records)))
     return items
 

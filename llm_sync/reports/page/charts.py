@@ -143,8 +143,10 @@ def _place_labels(root: ElementTree.Element) -> None:
     taken: list[Box] = [(x - 8, y - 8, x + 8, y + 8) for x, y in points.values()]
     for name, label in labels.items():
         x, y = points[name]
-        places = list(_beside(x, y, _LETTER * len(label.text or "")))
-        left, top, right, bottom = next((box for box in places if not any(_overlap(box, other) for other in taken)), places[0])
+        candidates = list(_beside(x, y, _LETTER * len(label.text or "")))
+        left, top, right, bottom = next(
+            (box for box in candidates if not any(_overlap(box, other) for other in taken)), candidates[0]
+        )
         taken.append((left, top, right, bottom))
         start, anchor = (left, "start") if left > x else (right, "end")
         label.attrib.update({"x": f"{start:.1f}", "y": f"{bottom - 4:.1f}", "text-anchor": anchor})

@@ -104,10 +104,10 @@ def _latencies(items: Sequence[answers.Item], place: int) -> list[float]:
 
 def _places(items: Sequence[answers.Item]) -> dict[tuple[str, int], int]:
     """Where the records without an answer are in the list of answers."""
-    places: dict[tuple[str, int], int] = {}
+    positions: dict[tuple[str, int], int] = {}
     for place, item in enumerate(items):
-        places.update(((row.output, row.number), place) for row in item.rows if row is not None and not row.has_answer)
-    return places
+        positions.update(((row.output, row.number), place) for row in item.rows if row is not None and not row.has_answer)
+    return positions
 
 
 def _asset(name: str) -> str:
