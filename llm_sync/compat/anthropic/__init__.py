@@ -110,10 +110,10 @@ NOT_SUPPORTED: dict[str, Any] = {
 
 
 def __getattr__(name: str) -> Any:
-    found = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
+    value = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
     if name in _HOMES:
-        globals()[name] = found
-    return found
+        globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

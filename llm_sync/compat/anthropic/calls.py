@@ -20,9 +20,9 @@ from llm_sync.models.fields import ANTHROPIC, NUMBER, TEXTS, WHOLE, on_wire
 from llm_sync.openai_shape.adjustments import Adjustments
 from llm_sync.providers.factory import ProviderFactory
 
-_PLAIN = tuple(on_wire(ANTHROPIC, (NUMBER, WHOLE, TEXTS)))
-_SHORT = {*_PLAIN, "messages", "system"}
-_READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
+_SIMPLE_FIELDS = tuple(on_wire(ANTHROPIC, (NUMBER, WHOLE, TEXTS)))
+_SHORT = {*_SIMPLE_FIELDS, "messages", "system"}
+_READ = (*_SIMPLE_FIELDS, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
@@ -34,7 +34,7 @@ def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) ->
         given = reading.given
         target = resolve_target(context.settings, given.pop("model", None))
         made = sending.not_sent(table.call, reading) if reading.not_sent else []
-        request = _plain(given, target.model)
+        request = _simple_request(given, target.model)
         if request is None:
             adjustments = Adjustments(target.strict)
             request = _request(given, target, adjustments)
@@ -43,7 +43,7 @@ def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) ->
         return sending.finished(AnswerMessage.read(_body(outcome)), made, [outcome])
 
 
-def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
+def _simple_request(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
     """Fast path for the most common request, one question with or without a system prompt; None for all others."""
     asked = given.get("messages")
     if type(asked) is not list or len(asked) != 1 or not given.keys() <= _SHORT:
@@ -54,7 +54,7 @@ def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
     text = turn.get("content")
     if type(text) is not str or not text or text.isspace():
         return None
-    settings = {name: given[name] for name in _PLAIN if name in given}
+    settings = {name: given[name] for name in _SIMPLE_FIELDS if name in given}
     return ModelRequest(text, model, system_prompt=system or None, **settings)
 
 
@@ -69,7 +69,7 @@ def with_headers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments) -> ModelRequest:
     native = _speaks_messages(target.type)
-    fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+    fields: dict[str, Any] = {name: given[name] for name in _SIMPLE_FIELDS if name in given}
     extras: dict[str, Any] = {}
     fields["messages"] = read_messages(given.get("messages"), adjustments)
     system = read_system(given.get("system"), adjustments)

@@ -60,9 +60,9 @@ class Models(Resource):
         with translate_errors(map_error):
             reading, context = self._client.context().read(parameters.LISTING, with_headers(arguments))
             not_sent = sending.not_sent(parameters.LISTING.call, reading)
-            found = [_entry(name) for name, _ in list_models(context)]
-            ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
-            page = SyncPage.read({"data": found, "has_more": False, **ends})
+            entries = [_entry(name) for name, _ in list_models(context)]
+            ends = {"first_id": entries[0]["id"] if entries else None, "last_id": entries[-1]["id"] if entries else None}
+            page = SyncPage.read({"data": entries, "has_more": False, **ends})
             page.adjustments = tuple(not_sent)
             return page
 
@@ -75,9 +75,9 @@ class Models(Resource):
 
         with translate_errors(map_error):
             reading, context = self._client.context().read(parameters.LISTING, with_headers(arguments))
-            found = ModelInfo.read(_entry(find_model(context, model_id)[0]))
-            found.adjustments = tuple(sending.not_sent(parameters.LISTING.call, reading))
-            return found
+            info = ModelInfo.read(_entry(find_model(context, model_id)[0]))
+            info.adjustments = tuple(sending.not_sent(parameters.LISTING.call, reading))
+            return info
 
 
 class Anthropic(ShimClient):
@@ -98,8 +98,8 @@ class Anthropic(ShimClient):
     def _made(self, given: Mapping[str, Any]) -> Settings:
         self.api_key = self._text(given, "api_key") or os.environ.get("ANTHROPIC_API_KEY") or None
         self.auth_token = self._text(given, "auth_token") or os.environ.get("ANTHROPIC_AUTH_TOKEN") or None
-        found = given.get("base_url") or os.environ.get("ANTHROPIC_BASE_URL")
-        self.base_url = str(found).rstrip("/") if found else None
+        address = given.get("base_url") or os.environ.get("ANTHROPIC_BASE_URL")
+        self.base_url = str(address).rstrip("/") if address else None
         token = None if self.api_key else self.auth_token
         settings = Settings(
             "anthropic",

@@ -20,21 +20,21 @@ _FILES = ("image", "document")
 _SPOKEN = frozenset({"type", "text", "source", "title", "id", "name", "input", "tool_use_id", "content", "caller", STATE})
 
 
-def read_messages(found: Any, adjustments: Adjustments) -> list[Message]:
+def read_messages(messages: Any, adjustments: Adjustments) -> list[Message]:
     """The turns of ``messages``. Raises InvalidRequestError for what cannot be sent."""
-    if not isinstance(found, (list, tuple)) or not found:
-        raise InvalidRequestError(f"messages is {shown(found)}", guidance="Give a list of at least one message.")
-    return [turn for index, item in enumerate(found) for turn in _Turn(f"messages[{index}]", adjustments).read(item)]
+    if not isinstance(messages, (list, tuple)) or not messages:
+        raise InvalidRequestError(f"messages is {shown(messages)}", guidance="Give a list of at least one message.")
+    return [turn for index, item in enumerate(messages) for turn in _Turn(f"messages[{index}]", adjustments).read(item)]
 
 
-def read_system(found: Any, adjustments: Adjustments) -> str | Message | None:
+def read_system(system: Any, adjustments: Adjustments) -> str | Message | None:
     """The system prompt from a string or a list of text blocks: a text, or a message where a block is marked for the cache."""
-    if found is None or isinstance(found, str):
-        return found or None
-    if not isinstance(found, (list, tuple)):
-        raise InvalidRequestError(f"system is {shown(found)}", guidance="Give a text or a list of text blocks.")
+    if system is None or isinstance(system, str):
+        return system or None
+    if not isinstance(system, (list, tuple)):
+        raise InvalidRequestError(f"system is {shown(system)}", guidance="Give a text or a list of text blocks.")
     turn = _Turn("system", adjustments)
-    parts = [part for block in found if (part := turn.text(block, "system")) is not None]
+    parts = [part for block in system if (part := turn.text(block, "system")) is not None]
     if any(part.cache for part in parts):
         return Message("system", parts=parts)
     return "\n\n".join(part.text or "" for part in parts) or None
@@ -128,9 +128,9 @@ def _call(block: Mapping[str, Any], where: str) -> ToolCall:
     arguments = block.get("input") or {}
     if not isinstance(arguments, Mapping):
         raise InvalidRequestError(f"{where}.input is {shown(arguments)}", guidance="Give the object as it came.")
-    found = field_checks.plain(f"{where}.input", arguments)
-    raw = json.dumps(found, ensure_ascii=False)
-    return ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), found, raw, _own_state(block))
+    plain_arguments = field_checks.plain(f"{where}.input", arguments)
+    raw = json.dumps(plain_arguments, ensure_ascii=False)
+    return ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), plain_arguments, raw, _own_state(block))
 
 
 def _state(content: Any) -> dict[str, Any] | None:

@@ -39,8 +39,8 @@ class LitellmError(StatusErrorTree, openai.OpenAIError):
         self.llm_provider = llm_provider
         self.model = model
         self.body = rest.get("body")
-        found = self.body if isinstance(self.body, dict) else {}
-        self.code, self.param, self.type = found.get("code"), found.get("param"), found.get("type")
+        error_body = self.body if isinstance(self.body, dict) else {}
+        self.code, self.param, self.type = error_body.get("code"), error_body.get("param"), error_body.get("type")
         self.response = rest.get("response") or ErrorResponse(self.status_code)
         self.request_id = self.response.headers.get(ID_HEADER)
         self.request = None
@@ -145,12 +145,12 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     provider = error.provider or ""
     text = f"{_title(provider)}Exception - {message}" if error.status else str(error)
     rest: dict[str, Any] = {"llm_provider": provider, "model": error.model or "", "body": inner}
-    closer = next((found for ours, found in _CLOSER if isinstance(error, ours)), None)
+    closer = next((error_class for ours, error_class in _CLOSER if isinstance(error, ours)), None)
     if closer is not None:
         return closer(text, **rest)
     if kind == STATUS and status is not None:
-        found = LitellmError.by_status.get(status) or (InternalServerError if status >= 500 else APIError)
-        return found(text, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
+        error_class = LitellmError.by_status.get(status) or (InternalServerError if status >= 500 else APIError)
+        return error_class(text, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
     if kind == TIMEOUT:
         return Timeout(text, **rest)
     if kind == CONNECTION:

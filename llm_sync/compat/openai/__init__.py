@@ -145,10 +145,10 @@ _RESOURCES = ("chat", "completions", "responses", "models")
 def __getattr__(name: str) -> Any:
     if name in _RESOURCES:
         return getattr(_module_client(), name)
-    found = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
+    value = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
     if name in _HOMES:
-        globals()[name] = found
-    return found
+        globals()[name] = value
+    return value
 
 
 def _module_client() -> OpenAI:

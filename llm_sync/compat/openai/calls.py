@@ -20,7 +20,7 @@ from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
 _SETTINGS = frozenset(on_wire(OPENAI))
-_PLAIN = _SETTINGS | {"messages", "stop"}
+_SIMPLE_FIELDS = _SETTINGS | {"messages", "stop"}
 # Fields that need parsing; all others go unchanged to providers that accept this shape.
 _READ = frozenset(
     {"n", "max_completion_tokens", "response_format", "tools", "tool_choice", "functions", "function_call", "model"}
@@ -65,16 +65,16 @@ def read_chat(given: Mapping[str, Any], target: Target, *, strict: bool | None =
     if (
         type(asked) is list
         and 0 < len(asked) < 3
-        and (given.keys() <= _PLAIN or (target.chat and given.keys().isdisjoint(_READ)))
+        and (given.keys() <= _SIMPLE_FIELDS or (target.chat and given.keys().isdisjoint(_READ)))
     ):
-        plain = _plain(given, asked, target.model)
-        if plain is not None:
-            return ChatRequest(plain, 1, (), False)
+        simple = _simple_request(given, asked, target.model)
+        if simple is not None:
+            return ChatRequest(simple, 1, (), False)
     is_strict = target.strict if strict is None else strict
     return chat_request(given, native=target.chat, strict=is_strict, model=target.model)
 
 
-def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
+def _simple_request(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
     """Fast path for the most common bodies, one question with or without a system prompt; None for all others.
 
     Any other field goes to the provider unchanged: it accepts this shape itself.
@@ -88,8 +88,8 @@ def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> Mod
     settings = {name: value for name, value in given.items() if name in _SETTINGS}
     if "stop" in given:
         settings["stop_sequences"] = given["stop"] or None
-    if not given.keys() <= _PLAIN:
-        settings["provider_specific"] = {name: value for name, value in given.items() if name not in _PLAIN}
+    if not given.keys() <= _SIMPLE_FIELDS:
+        settings["provider_specific"] = {name: value for name, value in given.items() if name not in _SIMPLE_FIELDS}
     return ModelRequest(question, model, system_prompt=system, **settings)
 
 
@@ -160,8 +160,8 @@ def text_completion(context: CallContext, table: Table, arguments: Arguments, ki
 def _prompts(prompt: Any) -> list[str]:
     prompts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, (list, tuple)) else []
     if not prompts or not all(isinstance(each, str) for each in prompts):
-        found = "a list of tokens" if prompts else shown(prompt)
-        raise InvalidRequestError(f"prompt is {found}", guidance="Give a text or a list of texts.")
+        given_kind = "a list of tokens" if prompts else shown(prompt)
+        raise InvalidRequestError(f"prompt is {given_kind}", guidance="Give a text or a list of texts.")
     return prompts
 
 
@@ -195,8 +195,8 @@ def models(context: CallContext, table: Table, arguments: Arguments, kind: type[
     """Every model of every provider, as a page."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
-        found = list_models(context)
-        page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
+        models = list_models(context)
+        page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in models]})
         page.adjustments = tuple(sending.not_sent(table.call, reading))
         return page
 
@@ -205,9 +205,9 @@ def one_model(context: CallContext, table: Table, name: str, arguments: Argument
     """The model of this name. Raises NotFoundError."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
-        found = kind.read(model(*find_model(context, name)))
-        found.adjustments = tuple(sending.not_sent(table.call, reading))
-        return found
+        listed = kind.read(model(*find_model(context, name)))
+        listed.adjustments = tuple(sending.not_sent(table.call, reading))
+        return listed
 
 
 def model(name: str, provider: str) -> dict[str, Any]:

@@ -184,8 +184,8 @@ class OpenAI(ShimClient):
         return extended(settings, given.get("default_headers"), given.get("default_query"))
 
     def _base_url(self, given: Mapping[str, Any]) -> str | None:
-        found = given.get("base_url") or os.environ.get("OPENAI_BASE_URL")
-        return str(found) if found else None
+        address = given.get("base_url") or os.environ.get("OPENAI_BASE_URL")
+        return str(address) if address else None
 
     def responses_context(self) -> CallContext:
         """The context of ``responses.create``; without a configuration it uses the Responses API."""

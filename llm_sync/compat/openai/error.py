@@ -45,8 +45,8 @@ class LegacyError(StatusErrorTree, OpenAIError):
     @property
     def error(self) -> Any:
         """The provider's ``error`` object, or None."""
-        found = self.json_body.get("error") if isinstance(self.json_body, dict) else None
-        return OpenAIObject.read(found) if isinstance(found, dict) else None
+        error = self.json_body.get("error") if isinstance(self.json_body, dict) else None
+        return OpenAIObject.read(error) if isinstance(error, dict) else None
 
 
 class APIError(LegacyError, exceptions.APIError):
@@ -111,7 +111,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
         return Timeout(f"Request timed out: {error.message}")
     if kind == CONNECTION:
         return APIConnectionError(f"Error communicating with OpenAI: {error.message}")
-    found = inner or {}
+    details = inner or {}
     rest: dict[str, Any] = {}
     if error.status is not None:
         response = ErrorResponse.of(error, error.status, ID_HEADER)
@@ -123,7 +123,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     text = message if error.status is not None else str(error)
     named = LegacyError.by_status.get(status or 0, APIError)
     if named is InvalidRequestError:
-        return InvalidRequestError(text, found.get("param"), found.get("code"), **rest)
+        return InvalidRequestError(text, details.get("param"), details.get("code"), **rest)
     if status == 401 and error.status is None:
         return AuthenticationError(text)
     if status == 503:

@@ -39,10 +39,10 @@ class APIError(APIFailure, OpenAIError):
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
     def _read(self, body: Any) -> None:
-        found = body if isinstance(body, dict) else {}
-        self.code = found.get("code")
-        self.param = found.get("param")
-        self.type = found.get("type")
+        error_body = body if isinstance(body, dict) else {}
+        self.code = error_body.get("code")
+        self.param = error_body.get("param")
+        self.type = error_body.get("type")
 
 
 class APIStatusError(StatusError, APIError):

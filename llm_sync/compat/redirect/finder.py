@@ -50,7 +50,7 @@ class Redirect(MetaPathFinder):
     def __init__(self, names: Iterable[str], on_import: Callable[[str], None]) -> None:
         self._names = frozenset(names)
         self._on_import = on_import
-        self._told: set[str] = set()
+        self._announced: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
         """The spec of a shim; None for every other module, which Python then finds as usual."""
@@ -65,8 +65,8 @@ class Redirect(MetaPathFinder):
                 f"llm-sync's stand-in for {original} has no {name!r}; to have the real {original}, name the others with --only",
                 name=name,
             )
-        if original not in self._told:
-            self._told.add(original)
+        if original not in self._announced:
+            self._announced.add(original)
             self._on_import(original)
         # Declared as a package, so that imports of its submodules come here too.
         return ModuleSpec(name, _Loader(f"{_SHIMS}.{map_error}"), origin=f"{_SHIMS}.{map_error}", is_package=True)

@@ -76,5 +76,5 @@ class InvalidResponse(APIFailure):
 
 def class_for(status: int, named: type[Named]) -> type[Named]:
     """The class for an HTTP status in the tree of ``named``; ``named`` itself if no class is declared for it."""
-    found: type[Named] = named.by_status.get(status) or (named.by_status[500] if status >= 500 else named)
-    return found
+    kind: type[Named] = named.by_status.get(status) or (named.by_status[500] if status >= 500 else named)
+    return kind

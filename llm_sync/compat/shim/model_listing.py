@@ -15,22 +15,22 @@ def list_models(context: CallContext) -> list[tuple[str, str]]:
     fail, the first one's error is raised.
     """
     own = not follows_configuration(context.settings)
-    found: list[tuple[str, str]] = []
+    models: list[tuple[str, str]] = []
     failed = []
     for provider, listing in client_of(context.settings).list_all_models(timeout=context.timeout).items():
         if listing.error is not None:
             failed.append(listing.error)
-        found += [(model if own else f"{provider}/{model}", provider) for model in listing.models]
-    if failed and not found:
+        models += [(model if own else f"{provider}/{model}", provider) for model in listing.models]
+    if failed and not models:
         raise failed[0]
     for error in failed:
         notices.notify(f"not listed: {error}")
-    return found
+    return models
 
 
 def find_model(context: CallContext, name: str) -> tuple[str, str]:
     """The model with this name, and its provider. Raises ModelNotFoundError."""
-    found = next((entry for entry in list_models(context) if entry[0] == name), None)
-    if found is None:
+    match = next((entry for entry in list_models(context) if entry[0] == name), None)
+    if match is None:
         raise ModelNotFoundError(f"no provider lists {name!r}", model=name, guidance="models.list() has the names there are.")
-    return found
+    return match

@@ -137,7 +137,7 @@ class AnswerObject(dict[str, Any]):
                 continue
             if exclude_none and value is None:
                 continue
-            out[name] = _plain(value, exclude_unset, exclude_defaults, exclude_none)
+            out[name] = _dumped(value, exclude_unset, exclude_defaults, exclude_none)
         return out
 
     def _left_out(self) -> Document:
@@ -195,16 +195,16 @@ class Page(AnswerObject):
         yield self
 
 
-def _plain(value: Any, unset: bool, defaults: bool, none: bool) -> Any:
+def _dumped(value: Any, unset: bool, defaults: bool, none: bool) -> Any:
     if isinstance(value, AnswerObject):
         return value.model_dump(exclude_unset=unset, exclude_defaults=defaults, exclude_none=none)
     if isinstance(value, list):
-        return [_plain(item, unset, defaults, none) for item in value]
+        return [_dumped(item, unset, defaults, none) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item, unset, defaults, none) for name, item in value.items()}
+        return {name: _dumped(item, unset, defaults, none) for name, item in value.items()}
     return value
 
 
 def by_name(names: Mapping[str, Any]) -> dict[str, type[AnswerObject]]:
     """The response classes among a module's names."""
-    return {name: found for name, found in names.items() if isinstance(found, type) and issubclass(found, AnswerObject)}
+    return {name: value for name, value in names.items() if isinstance(value, type) and issubclass(value, AnswerObject)}

@@ -118,8 +118,8 @@ def _notify(text: str, kind: str) -> None:
 
 def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:
     """The responses of the outcomes; those of unusable answers are UnusableResponses."""
-    found = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
-    return tuple(answer for answer in found if answer is not None)
+    answers = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
+    return tuple(answer for answer in answers if answer is not None)
 
 
 def not_sent(call: str, reading: ParsedArguments) -> list[Adjustment]:
@@ -132,19 +132,19 @@ def not_sent(call: str, reading: ParsedArguments) -> list[Adjustment]:
         if strict():
             raise errors.InvalidRequestError(f"{name} cannot be sent: {reason}", guidance="Leave it out, or drop strict.")
         notices.notify_once(f"{call}: {name} is not sent: {reason}")
-        made.append(Adjustment(name, _plain(value), None, reason))
+        made.append(Adjustment(name, _value_or_type(value), None, reason))
     return made
 
 
 def adjustments(made: Sequence[Adjustment], answers: Sequence[ModelResponse]) -> tuple[Adjustment, ...]:
     """Everything that was sent differently from what the script asked, each adjustment once."""
-    found = list(made)
+    all_adjustments = list(made)
     for answer in answers:
-        found += [each for each in answer.adjustments if each not in found]
-    return tuple(found)
+        all_adjustments += [each for each in answer.adjustments if each not in all_adjustments]
+    return tuple(all_adjustments)
 
 
-def _plain(value: Any) -> Any:
+def _value_or_type(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, list, dict)) else type(value).__name__
 
 

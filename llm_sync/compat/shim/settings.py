@@ -151,11 +151,11 @@ class Settings:
 
     def __hash__(self) -> int:
         """Computed once: every call looks up its client by it."""
-        found: int | None = self.__dict__.get("_hash")
-        if found is None:
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
             endpoint = (self.name, self.type, self.api_key, self.base_url, self.headers, self.query, self.key_header)
-            found = self.__dict__["_hash"] = hash(endpoint)
-        return found
+            known = self.__dict__["_hash"] = hash(endpoint)
+        return known
 
     def config(self) -> LLMConfig:
         """A configuration with this one provider, which accepts any model name."""

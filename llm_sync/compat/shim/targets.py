@@ -44,13 +44,13 @@ def resolve_target(settings: Settings, model: str | None) -> Target:
         if not isinstance(model, str):
             raise InvalidRequestError(f"model is {grammar.type_name(model)}", guidance="Give the model's name.")
         model = str.__str__(model)  # some scripts have their models in an enum
-    found = _targets.get((settings, model))
-    if found is None:
-        found = _look_up_target(settings, model)
+    target = _targets.get((settings, model))
+    if target is None:
+        target = _look_up_target(settings, model)
         if len(_targets) >= _MAX_TARGETS:
             _targets.clear()
-        _targets[settings, model] = found
-    return found
+        _targets[settings, model] = target
+    return target
 
 
 def _look_up_target(settings: Settings, model: str | None) -> Target:
@@ -67,12 +67,12 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
         provider = _mapped_provider(settings, file)
         if provider is None and model is not None and (routed := _routed_target(client, settings, model, file)) is not None:
             return routed
-        found = Route(provider, model) if provider and model else _route(client.config, settings, model, file)
-        if settings.own_key and _is_own_host(settings, client.config.providers[found.provider]):
-            client = shared_clients.by_file_and_key(file, strict(), found.provider, settings)
+        route = Route(provider, model) if provider and model else _route(client.config, settings, model, file)
+        if settings.own_key and _is_own_host(settings, client.config.providers[route.provider]):
+            client = shared_clients.by_file_and_key(file, strict(), route.provider, settings)
         elif settings.given:
             _notify_overruled(settings, file)
-        name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
+        name, kind = f"{route.provider}/{route.model}", client.config.providers[route.provider].type
     return Target(client, name, kind, speaks_chat(kind), own, strict())
 
 

@@ -69,8 +69,8 @@ def refused_class(name: str, way_out: str, map_error: Callable[[LLMConnectorErro
     def __new__(cls: type, *arguments: Any, **options: Any) -> NoReturn:  # noqa: N807, ARG001  (a class's own)
         refuse(f"{name} is not supported by llm-sync", way_out, map_error)
 
-    said = f"Not supported by llm-sync: {way_out}."
-    named = {"__new__": __new__, "__doc__": said, "__class_getitem__": classmethod(lambda cls, _types: cls)}
+    description = f"Not supported by llm-sync: {way_out}."
+    named = {"__new__": __new__, "__doc__": description, "__class_getitem__": classmethod(lambda cls, _types: cls)}
     return type(name.rpartition(".")[2], (), named)
 
 
