@@ -16,9 +16,9 @@ def described_schema(turns: Sequence[tuple[str, str]]) -> dict[str, Any] | None:
     for _, text in reversed(turns):
         for match in reversed(list(_BEFORE.finditer(text))):
             try:
-                found, _ = _DECODER.raw_decode(text, match.end())
+                value, _ = _DECODER.raw_decode(text, match.end())
             except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict):
-                return found
+            if isinstance(value, dict):
+                return value
     return None

@@ -38,17 +38,17 @@ class RowFile:
 
     def _rewrite(self, plan: JobPlan, chance: random.Random) -> None:
         """Reads the rows again by their places, so that only these are in memory."""
-        places, position = [], 0
+        positions, position = [], 0
         with self.path.open("rb") as file:
             for row in file:
-                places += [position] * (0 if chance.random() < plan.missing else 2 if chance.random() < plan.twice else 1)
+                positions += [position] * (0 if chance.random() < plan.missing else 2 if chance.random() < plan.twice else 1)
                 position += len(row)
         if plan.shuffled:
-            chance.shuffle(places)
+            chance.shuffle(positions)
         target = self.path.with_suffix(".new")
         with self.path.open("rb") as source, target.open("wb") as copy:
-            for place in places:
+            for place in positions:
                 source.seek(place)
                 copy.write(source.readline())
         target.replace(self.path)
-        self.rows = len(places)
+        self.rows = len(positions)

@@ -157,8 +157,8 @@ def shown(job: Job, call: Call) -> Mapping[str, Any]:
     if job.ended is None:
         counts["processing"] = job.total
     else:
-        told = job.shown_counts()
-        counts |= {name: told[kind] for name, kind in _COUNTS.items()}
+        shown = job.shown_counts()
+        counts |= {name: shown[kind] for name, kind in _COUNTS.items()}
     state = "ended" if job.ended is not None else "canceling" if job.phase == "cancelling" else "in_progress"
     return {
         "id": job.id,

@@ -91,17 +91,17 @@ def _content(model: str, answer: Answer) -> list[dict[str, Any]]:
 def _mask(payload: Mapping[str, Any], body: dict[str, Any]) -> None:
     """With a guardrail, addresses of mail are masked; the answer itself stays."""
     guardrail = payload.get("guardrailConfig") or {}
-    found: list[str] = []
+    addresses: list[str] = []
     written = [str(block["text"]) for block in body["output"]["message"]["content"] if "text" in block]
     for block in body["output"]["message"]["content"] if guardrail.get("guardrailIdentifier") else ():
         if "text" in block:
-            found += _MAIL.findall(block["text"])
+            addresses += _MAIL.findall(block["text"])
             block["text"] = _MAIL.sub("{EMAIL}", block["text"])
-    if not found:
+    if not addresses:
         return
     body["stopReason"] = "guardrail_intervened"
     if guardrail.get("trace") in ("enabled", "enabled_full"):
-        entities = [{"action": "ANONYMIZED", "detected": True, "match": match, "type": "EMAIL"} for match in found]
+        entities = [{"action": "ANONYMIZED", "detected": True, "match": match, "type": "EMAIL"} for match in addresses]
         assessment = {"sensitiveInformationPolicy": {"piiEntities": entities}}
         assessments = {guardrail["guardrailIdentifier"]: [assessment]}
         body["trace"] = {"guardrail": {"outputAssessments": assessments, "modelOutput": written}}

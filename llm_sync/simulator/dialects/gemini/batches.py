@@ -42,10 +42,10 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapp
             refuse("Request payload size exceeds the limit: 20971520 bytes.")
         source, name = _inline(config["requests"], owner, jobs, refuse), None
     else:
-        found = jobs.files.get(str(config["file_name"]), owner, now)
-        if found is None:
+        file = jobs.files.get(str(config["file_name"]), owner, now)
+        if file is None:
             refuse(f"File {config['file_name']} not found.", 404)
-        source, name = found, config["file_name"]
+        source, name = file, config["file_name"]
     total = 0
     for number, line in enumerate(source.lines(), 1):
         total += bool(line.strip()) and check_line(line, number, refuse)

@@ -37,15 +37,15 @@ def upload(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse, headers
             b"",
             (("content-type", "text/plain; charset=utf-8"), ("x-goog-upload-url", url), ("x-goog-upload-status", "active")),
         )
-    found = jobs.files.of_any_owner(identifier)
-    if found is None or found.purpose != _PURPOSE_OPEN:
+    unfinished = jobs.files.of_any_owner(identifier)
+    if unfinished is None or unfinished.purpose != _PURPOSE_OPEN:
         refuse("Upload has already been terminated.", 400)
     if command.replace(" ", "") != "upload,finalize" or call.headers.get("x-goog-upload-offset") != "0":
         refuse("Invalid upload: expected the command 'upload, finalize' at the offset 0.")
-    found.path.write_bytes(call.body)
-    jobs.files.delete(found)
+    unfinished.path.write_bytes(call.body)
+    jobs.files.delete(unfinished)
     name = f"files/{random_id('', 12)}"
-    file = StoredFile(name, found.owner, found.name, _PURPOSE, found.path, len(call.body), now, now + _KEPT)
+    file = StoredFile(name, unfinished.owner, unfinished.name, _PURPOSE, unfinished.path, len(call.body), now, now + _KEPT)
     return Response(200, {"file": shown(jobs.files.add(file))}, (*headers, ("x-goog-upload-status", "final")))
 
 

@@ -58,5 +58,5 @@ def _parts(content: Any) -> list[Mapping[str, Any]]:
 
 
 def _of_kind(parts: Sequence[Mapping[str, Any]], *names: str) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    found = [(part, part.get(names[0], part.get(names[1]))) for part in parts]
-    return [(part, value) for part, value in found if isinstance(value, dict)]
+    values = [(part, part.get(names[0], part.get(names[1]))) for part in parts]
+    return [(part, value) for part, value in values if isinstance(value, dict)]

@@ -172,10 +172,10 @@ def _check_content(content: Mapping[str, Any], place: str, refuse: Refuse) -> in
     if not isinstance(content.get("mime_type"), str):
         refuse(f"Invalid value at '{place}.mime_type': it must be a string.")
     if isinstance(data, str):
-        found = image_checks.decode_base64(data, lenient=True)
-        if not found:
+        decoded = image_checks.decode_base64(data, lenient=True)
+        if not decoded:
             refuse(f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed.")
-        if kind == "image" and image_checks.detect_media_type(found) is None:
+        if kind == "image" and image_checks.detect_media_type(decoded) is None:
             refuse("Unable to process input image. Please retry or report the problem.")
     return 1
 

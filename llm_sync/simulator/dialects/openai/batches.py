@@ -64,10 +64,10 @@ class Batches:
         return shown(job)
 
     def _mine(self, jobs: JobStore, owner: tuple[str, str]) -> list[Job]:
-        found = [job for job in jobs.listed(owner) if isinstance(job.wire, BatchLines)]
-        for job in found:
+        listed = [job for job in jobs.listed(owner) if isinstance(job.wire, BatchLines)]
+        for job in listed:
             publish(job, jobs)
-        return found
+        return listed
 
     def _create(self, call: Call, owner: tuple[str, str], jobs: JobStore) -> Job:
         payload = call.payload

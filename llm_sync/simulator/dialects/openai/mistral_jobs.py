@@ -183,9 +183,9 @@ def _page(call: Call, items: list[Mapping[str, Any]], refuse: Refuse) -> Mapping
     for name in ("model", "status"):
         if name in call.query:
             items = [item for item in items if item[name] == call.query[name]]
-    found = [item for item in items if all((item["metadata"] or {}).get(name) == value for name, value in wanted.items())]
+    matching = [item for item in items if all((item["metadata"] or {}).get(name) == value for name, value in wanted.items())]
     start, size = int(numbers[0]) * int(numbers[1]), int(numbers[1])
-    return {"data": found[start : start + size], "object": "list", "total": len(found)}
+    return {"data": matching[start : start + size], "object": "list", "total": len(matching)}
 
 
 class MistralLines:

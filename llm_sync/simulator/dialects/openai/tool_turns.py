@@ -9,7 +9,7 @@ from typing import Any
 from llm_sync.simulator.dialects.openai.checks import Refuse
 from llm_sync.simulator.dialects.signatures import is_good
 
-_LONGEST_ID = 64
+_MAX_ID_LENGTH = 64
 _MISTRAL = re.compile(r"(?:.*/)?(?:mistral|ministral|magistral|codestral|devstral)")
 _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 # Models that think by default, and the words of their provider for a call that comes back without what was thought
@@ -74,10 +74,10 @@ def _check_reasoning(items: Sequence[Mapping[str, Any]], index: int, model: str,
 def _check_id(value: str, location: str, model: str, refuse: Refuse) -> None:
     if _MISTRAL.match(model) and not _MISTRAL_ID.fullmatch(value):
         refuse(f"Tool call id was {value} but must be a-z, A-Z, 0-9, with a length of 9.", code="3280")
-    if not 1 <= len(value) <= _LONGEST_ID:
+    if not 1 <= len(value) <= _MAX_ID_LENGTH:
         wrong = "long" if value else "short"
         refuse(
-            f"Invalid '{location}': string too {wrong}. Expected a string of 1 to {_LONGEST_ID} characters, but got a string "
+            f"Invalid '{location}': string too {wrong}. Expected a string of 1 to {_MAX_ID_LENGTH} characters, but got a string "
             f"with length {len(value)} instead.",
             param=location,
             code=f"string_{'above_max' if value else 'below_min'}_length",
