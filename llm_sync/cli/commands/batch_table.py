@@ -11,7 +11,7 @@ from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.options.argument_parser import UsageError
 
-_ENDINGS = (".csv", ".tsv", ".parquet", ".xlsx")
+_EXTENSIONS = (".csv", ".tsv", ".parquet", ".xlsx")
 
 
 def table_of(args: argparse.Namespace) -> str | None:
@@ -19,26 +19,26 @@ def table_of(args: argparse.Namespace) -> str | None:
 
     Of a table of prompts (--template) all columns are kept unless --keep says which. Raises UsageError for a name that is taken.
     """
-    stem, ending = os.path.splitext(args.output)
-    if ending.lower() not in _ENDINGS:
+    stem, extension = os.path.splitext(args.output)
+    if extension.lower() not in _EXTENSIONS:
         return None
     table, args.output = args.output, f"{stem}.jsonl"
     if args.template is not None and not args.keep:
         args.keep_all = True
     if args.input[0] in (table, args.output):
         raise UsageError(f"--output {table!r} would replace INPUT: name another file")
-    if ending.lower() in (".parquet", ".xlsx"):
-        _require(ending.lower())
+    if extension.lower() in (".parquet", ".xlsx"):
+        _require(extension.lower())
     return str(table)
 
 
-def _require(ending: str) -> None:
+def _require(extension: str) -> None:
     """Raise before anything is sent if the package for a table is missing."""
     from importlib.util import find_spec
 
-    package, extra = {".parquet": ("pyarrow", "parquet"), ".xlsx": ("xlsxwriter", "xlsx")}[ending]
+    package, extra = {".parquet": ("pyarrow", "parquet"), ".xlsx": ("xlsxwriter", "xlsx")}[extension]
     if find_spec(package) is None:
-        raise UsageError(f"a {ending} file needs the package {package}. Install it: pip install 'llm-sync[{extra}]'.")
+        raise UsageError(f"a {extension} file needs the package {package}. Install it: pip install 'llm-sync[{extra}]'.")
 
 
 def write(table: str, args: argparse.Namespace, summary: Summary) -> None:

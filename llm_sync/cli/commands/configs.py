@@ -26,16 +26,16 @@ def run(args: Namespace) -> int:
     chosen = _chosen_file(loader) if os.environ.get(search_path.CONFIG_VARIABLE) else None
     with open_output(None) as output:
         folder = None
-        for found in search_path.available(args.config_dir):
-            result = _load(args, found)
-            default = found.path == chosen if chosen else found.name == search_path.DEFAULT_NAME
+        for config_file in search_path.available(args.config_dir):
+            result = _load(args, config_file)
+            default = config_file.path == chosen if chosen else config_file.name == search_path.DEFAULT_NAME
             if args.json:
-                output.write(json.dumps(_record(found, result, default=default), ensure_ascii=False))
+                output.write(json.dumps(_record(config_file, result, default=default), ensure_ascii=False))
                 continue
-            if os.path.dirname(found.path) != folder:
-                folder = os.path.dirname(found.path)
+            if os.path.dirname(config_file.path) != folder:
+                folder = os.path.dirname(config_file.path)
                 output.write((f"{folder}:", BOLD))
-            _print(output, found, result, default=default, config_dir=args.config_dir)
+            _print(output, config_file, result, default=default, config_dir=args.config_dir)
     return exit_codes.ANSWERED
 
 
@@ -47,22 +47,22 @@ def _chosen_file(loader: ConfigLoader) -> str | None:
         return None
 
 
-def _load(args: Namespace, found: ConfigFile) -> LLMConfig | ConfigurationError:
+def _load(args: Namespace, config_file: ConfigFile) -> LLMConfig | ConfigurationError:
     try:
-        config = config_access.config_loader(args).load_config(found.path, warn=False)
+        config = config_access.config_loader(args).load_config(config_file.path, warn=False)
     except ConfigurationError as error:
         return error
-    if config_access.trust_error(args, found.name, listed=True) is None:
+    if config_access.trust_error(args, config_file.name, listed=True) is None:
         return config
-    warning = f"not trusted, see 'llm-sync validate {shlex.quote(found.name)}'"
+    warning = f"not trusted, see 'llm-sync validate {shlex.quote(config_file.name)}'"
     return replace(config, warnings=(*config.warnings, warning))
 
 
-def _record(found: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:
+def _record(config_file: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:
     config = result if isinstance(result, LLMConfig) else None
     return {
-        "name": found.name,
-        "file": found.path,
+        "name": config_file.name,
+        "file": config_file.path,
         "default": default,
         "valid": config is not None,
         "providers": {
@@ -75,14 +75,14 @@ def _record(found: ConfigFile, result: LLMConfig | ConfigurationError, *, defaul
 
 
 def _print(
-    output: Output, found: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
+    output: Output, config_file: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
 ) -> None:
-    file = os.path.basename(found.path)
-    name = found.name if os.path.splitext(file)[0] == found.name else file
+    file = os.path.basename(config_file.path)
+    name = config_file.name if os.path.splitext(file)[0] == config_file.name else file
     mark = "  (used when none is named)" if default else "  (hidden by the one above)" if name == file else ""
     if isinstance(result, ConfigurationError):
         folder = [] if config_dir is None else ["--config-dir", config_dir]
-        command = shlex.join(["llm-sync", *folder, "validate", found.name])
+        command = shlex.join(["llm-sync", *folder, "validate", config_file.name])
         output.write(f"  {name}{mark}: ", (count(len(result.problems), "problem"), RED), f", see '{command}'")
         return
     output.write(f"  {name}{mark}")

@@ -29,24 +29,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _findings(args: argparse.Namespace) -> list[Finding]:
     """Everything, causes before what follows of them."""
-    found: list[Finding] = []
-    config = configuration.load(args, args.name, found)
-    broken = any(finding.level == FAIL for finding in found)  # a configuration that is not trusted reaches nobody
+    findings: list[Finding] = []
+    config = configuration.load(args, args.name, findings)
+    broken = any(finding.level == FAIL for finding in findings)  # a configuration that is not trusted reaches nobody
     if config is not None and not broken:
-        found.extend(_of_providers(args, config))
-    found.extend(machine.check(config))
-    return found
+        findings.extend(_of_providers(args, config))
+    findings.extend(machine.check(config))
+    return findings
 
 
 def _of_providers(args: argparse.Namespace, config: LLMConfig) -> list[Finding]:
     timeout = args.timeout or TIMEOUT_S
-    found = list(keys.check(config))
-    without_key = {finding.subject for finding in found if finding.level != "ok"}
-    found.extend(network.check(config, online=args.online or args.ask, timeout=timeout))
-    unreachable = {finding.subject for finding in found if finding.level == FAIL}
+    findings = list(keys.check(config))
+    without_key = {finding.subject for finding in findings if finding.level != "ok"}
+    findings.extend(network.check(config, online=args.online or args.ask, timeout=timeout))
+    unreachable = {finding.subject for finding in findings if finding.level == FAIL}
     usable = [name for name in config.providers if name not in without_key | unreachable]
     if args.ask and usable:
         from llm_sync.cli.doctor import questions
 
-        found.extend(questions.check(config, usable, timeout))
-    return found
+        findings.extend(questions.check(config, usable, timeout))
+    return findings

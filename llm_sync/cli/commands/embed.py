@@ -100,8 +100,8 @@ def _write_file(args: argparse.Namespace, texts: Any, is_json: bool) -> int:
     """Run the batch form."""
     from llm_sync.batch import embedding
 
-    stem, ending = os.path.splitext(args.output)
-    matrix = args.output if ending.lower() == _MATRIX else None
+    stem, extension = os.path.splitext(args.output)
+    matrix = args.output if extension.lower() == _MATRIX else None
     path = args.output if matrix is None else f"{stem}.jsonl"
     if args.input == path:
         raise UsageError(f"--output {args.output!r} would replace the input: name another file")

@@ -23,7 +23,7 @@ from llm_sync.reports.certificate import certificate, differences, read_certific
 from llm_sync.reports.command_check import CommandCheck
 from llm_sync.reports.statistics import SEED
 from llm_sync.reports.verdicts import Check
-from llm_sync.reports.writing import TABLE_ENDINGS, check_package, write_records, write_table
+from llm_sync.reports.writing import TABLE_EXTENSIONS, check_package, write_records, write_table
 
 _FIGURES = (".html", ".json", ".jsonl", ".md")
 
@@ -56,10 +56,10 @@ def _outputs(args: argparse.Namespace) -> list[str]:
 
 
 def _check_target(path: str, outputs: list[str]) -> None:
-    ending = os.path.splitext(path)[1].lower()
-    if ending not in (*_FIGURES, *TABLE_ENDINGS):
-        raise UsageError(f"--output {path!r} has none of the endings {', '.join((*_FIGURES, *TABLE_ENDINGS))}")
-    check_package(ending)
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in (*_FIGURES, *TABLE_EXTENSIONS):
+        raise UsageError(f"--output {path!r} has none of the extensions {', '.join((*_FIGURES, *TABLE_EXTENSIONS))}")
+    check_package(extension)
     if os.path.realpath(path) in map(os.path.realpath, outputs):
         raise UsageError(f"--output {path!r} is an OUTPUT that is read: name another file")
 
@@ -112,14 +112,14 @@ def _compared(report: Report, a: str, b: str, *, by_output: bool) -> list[tuple[
 
 def _write(args: argparse.Namespace, report: Report, pairs: list[PairRow], path: str) -> None:
     """Write one file. Raises UsageError if it cannot be written."""
-    ending = os.path.splitext(path)[1].lower()
+    extension = os.path.splitext(path)[1].lower()
     try:
-        if ending in TABLE_ENDINGS:
+        if extension in TABLE_EXTENSIONS:
             write_table(report, path, long=args.long)
-        elif ending == ".jsonl":
+        elif extension == ".jsonl":
             write_records(report, path)
         else:
-            content = {".html": _page, ".json": _document, ".md": report_text.markdown}[ending](report, pairs)
+            content = {".html": _page, ".json": _document, ".md": report_text.markdown}[extension](report, pairs)
             with open_output(path) as output:
                 output.write(content)
     except OSError as error:
@@ -183,17 +183,19 @@ def _verify(args: argparse.Namespace, outputs: list[str]) -> int:
     recorded = _recorded(args, stated)
     scores = recorded is not None
     with _opened(args, outputs, **(recorded or {})) as report:
-        found = differences(stated, certificate(report), scores=scores)
+        mismatches = differences(stated, certificate(report), scores=scores)
     with open_output(None) as output:
         if args.json:
-            output.write(json.dumps({"verified": not found, "scores": scores, "differences": found}, ensure_ascii=False))
-        elif not found:
+            output.write(
+                json.dumps({"verified": not mismatches, "scores": scores, "differences": mismatches}, ensure_ascii=False)
+            )
+        elif not mismatches:
             without = "" if scores else ", without the scores: give --expect and --check to compute these, too"
             output.write(f"{args.verify}: confirmed by {', '.join(outputs)}{without}")
-    if found and not args.json:
-        for line in found:
+    if mismatches and not args.json:
+        for line in mismatches:
             print_error(line)
-    return exit_codes.UNFIT if found else exit_codes.ANSWERED
+    return exit_codes.UNFIT if mismatches else exit_codes.ANSWERED
 
 
 def _recorded(args: argparse.Namespace, stated: dict[str, Any]) -> dict[str, Any] | None:

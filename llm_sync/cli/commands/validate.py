@@ -59,7 +59,7 @@ def run(args: Namespace) -> int:
     given = [*args.names, *args.names_too]
     if not given:
         config_access.require_any_config(args)
-    names = given or [found.name for found in search_path.available(args.config_dir)]
+    names = given or [file.name for file in search_path.available(args.config_dir)]
     status, without_keys = exit_codes.ANSWERED, 0
     with open_output(None) as output:
         for name in names:

@@ -41,9 +41,9 @@ def check(config: LLMConfig, *, online: bool, timeout: float) -> Iterator[Findin
         except LLMConnectorError as error:
             yield Finding(FAIL, "address", name, error.message, error.guidance, exit_codes.CONFIGURATION)
             continue
-        found = list(_expected(name, provider, url))
-        yield from found
-        if not online or any(finding.level == FAIL for finding in found):
+        findings = list(_expected(name, provider, url))
+        yield from findings
+        if not online or any(finding.level == FAIL for finding in findings):
             continue
         key = (urlsplit(url).netloc, provider.proxy, provider.ca_bundle)
         if key in looked:

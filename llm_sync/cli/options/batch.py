@@ -46,7 +46,7 @@ def add(parser: Parser) -> None:
         "--output",
         type=file_name,
         metavar="FILE",
-        help="write the answers to FILE (.gz: gzip); with the ending .csv, .tsv, .parquet or .xlsx a table, beside the JSON "
+        help="write the answers to FILE (.gz: gzip); with the extension .csv, .tsv, .parquet or .xlsx a table, beside the JSON "
         "Lines that a run resumes from (the same name with .jsonl)",
     )
     add_model_option(

@@ -47,8 +47,8 @@ def add(parser: Parser) -> None:
         "--output",
         type=file_name,
         metavar="FILE",
-        help="write the vectors to FILE (.gz: gzip) as JSON Lines; with the ending .npy as a matrix for numpy, beside the JSON "
-        "Lines that a run resumes from (the same name with .jsonl)",
+        help="write the vectors to FILE (.gz: gzip) as JSON Lines; with the extension .npy as a matrix for numpy, beside the "
+        "JSON Lines that a run resumes from (the same name with .jsonl)",
     )
     _add_run_options(parser)
     _add_request_options(parser)

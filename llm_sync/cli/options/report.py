@@ -35,8 +35,8 @@ def add(parser: Parser) -> None:
         default=[],
         type=file_name,
         metavar="FILE",
-        help="write FILE instead of printing the figures, by its ending: .html: a page; .csv, .tsv, .parquet, .xlsx: the answers "
-        "beside their input; .jsonl: a record a line; .json, .md: the figures; may be repeated",
+        help="write FILE instead of printing the figures, by its extension: .html: a page; .csv, .tsv, .parquet, .xlsx: the "
+        "answers beside their input; .jsonl: a record a line; .json, .md: the figures; may be repeated",
     )
     parser.add_argument(
         "--long", action="store_true", help="in tables of answers, a row for each model's answer, not one for each input line"
