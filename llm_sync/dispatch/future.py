@@ -53,6 +53,7 @@ class RequestFuture(UnlockedFuture):
     continues = False  # a step of a request that was accepted before: neither the limit nor closing keeps it out
     given_up = False  # its caller did not wait for it any longer
     is_reported = False  # whether it is done and its end was reported
+    later: list[interrupts.Flag] | None = None  # where a worker that completes many wants the flags of those who wait
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
         super().__init__()  # _once: also "start", "running" or "cancelled"
@@ -69,8 +70,8 @@ class RequestFuture(UnlockedFuture):
     def reported(self) -> interrupts.Flag:
         """Set when ``is_reported`` is, for those who wait. Made for the first of them."""
         flag: interrupts.Flag = self._once.get("reported") or self._once.setdefault("reported", interrupts.Flag())
-        if self.is_reported and not flag.is_set():
-            flag.set()  # whoever reported it did not see the flag
+        if self.is_reported:
+            flag.set()  # whoever reported it may not have seen the flag
         return flag
 
     def done(self) -> bool:
@@ -170,13 +171,18 @@ class RequestFuture(UnlockedFuture):
             self.owner.on_done(self)
         finally:
             self._note_report()
-            if "callbacks" in self._once:
+            if self.has_callbacks:
                 self._run_callbacks()
 
     def _note_report(self) -> None:
         self.is_reported = True
-        if "reported" in self._once:
-            self.reported.set()
+        flag, later = self._once.get("reported"), self.later
+        if flag is None:
+            return
+        if later is None or self.has_callbacks:
+            flag.set()
+        elif flag.set_quietly():
+            later.append(flag)
 
     def _run_callbacks(self) -> None:
         """Run the callbacks, each once, even if others raise. SystemExit and the like are raised at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from queue import Empty
@@ -14,9 +15,11 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.runtime import clock
 from llm_sync.runtime.event_loop import EventLoop
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.runtime.interrupts import Flag
 from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, in_one_step
 
 MAX_STARTS = 32  # requests started before the loop looks at those in flight again
+MAX_WAKING_DELAY_S = 0.002  # how long a thread may sleep on, at most, when its request is done and others are about to be
 
 
 class MultiplexedSource(Source, Protocol):
@@ -50,6 +53,8 @@ class MultiplexingWorker(Worker):
         self._running: dict[RequestFuture, _Running] = {}
         self._loop: EventLoop | None = None
         self._starters: dict[Any, HTTPStarter | None] = {}  # by HTTP client
+        self._to_wake: list[Flag] = []  # those of threads that wait for requests that are done
+        self._wake_at = math.inf  # monotonic
 
     def in_flight(self) -> list[RequestFuture]:
         """The requests that it processes."""
@@ -75,13 +80,16 @@ class MultiplexingWorker(Worker):
                     break
                 self._start_requests()
                 if self._running and self._source.may_work(self):
+                    self._wake_threads()
                     loop.turn(self._may_sleep)
+                self._wake_threads()
         except BaseException as error:
             for running in list(self._running.values()):
                 running.future.abort()  # a helper may be at it
                 running.end(None, error)
             raise
         finally:
+            self._wake_threads()
             self._loop = None
             loop.close()
             self.helpers.stop()
@@ -160,12 +168,29 @@ class MultiplexingWorker(Worker):
         return not self._source.may_work(self)
 
     def end(self, running: _Running, value: object, failure: BaseException | None) -> None:
-        """Complete a request."""
+        """Complete a request. Who waits for it is woken when the sockets that are ready now were read, or soon.
+
+        A thread that is woken in the middle of that competes with this one for the interpreter, which costs both of them.
+        """
+        running.future.later = self._to_wake
+        if running.future.has_callbacks:  # which may take long
+            self._wake_threads()
         try:
             self._end(running.future, value, failure)
         finally:
             self._running.pop(running.future, None)
+            if self._to_wake:
+                now = clock.now()
+                self._wake_at = min(self._wake_at, now + MAX_WAKING_DELAY_S)
+                if now >= self._wake_at:
+                    self._wake_threads()
             del failure
+
+    def _wake_threads(self) -> None:
+        """Wake the threads that wait for requests that are done."""
+        self._wake_at = math.inf
+        while self._to_wake:
+            self._to_wake.pop(0).set()
 
 
 class _Running:

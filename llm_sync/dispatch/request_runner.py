@@ -95,6 +95,7 @@ class RequestRunner:
         try:
             self._source.finish_request(future)
             if future.is_locked():
+                future.later = None  # another thread wakes those who wait
                 self._run_later(functools.partial(self._settle, future, value, failure))
             else:
                 self._settle(future, value, failure)

@@ -47,6 +47,11 @@ class UnlockedFuture(Future[Any]):
     def _waiters(self) -> list[Any]:  # type: ignore[override]
         return self._once.setdefault("waiters", [])  # type: ignore[no-any-return]
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether something is to be called when it is done."""
+        return "callbacks" in self._once
+
     def _invoke_callbacks(self) -> None:
         """Called when the future is done."""
         raise NotImplementedError  # Future's reads its list of callbacks

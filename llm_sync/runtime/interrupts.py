@@ -42,6 +42,11 @@ class Flag:
                 self._wake()  # interrupted half-way
                 raise
 
+    def set_quietly(self) -> bool:
+        """Set the flag; True if threads wait, which ``set`` must wake soon. Until then they sleep to the end of their slice."""
+        self._set = True
+        return bool(self._sleepers)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit); return whether the flag is set."""
         until = None if timeout is None else clock.now() + timeout
