@@ -70,19 +70,24 @@ def compile_rules(rules: Mapping[str, Any]) -> Predicate | None:
 def _document(schema: object, closed: bool) -> Predicate:
     if not isinstance(schema, Mapping):
         raise _Unsupported
-    fields = [(name, _is_required(rules), _field(rules, closed)) for name, rules in schema.items()]
+    compiled = [(name, _is_required(rules), *_value(rules, closed)) for name, rules in schema.items()]
+    fields = [each for each in compiled if each[1] or each[2:] != _ANYTHING]  # the others always fit
     names = frozenset(schema)
 
     def accept(document: Any) -> bool:
         if type(document) is not dict or (closed and not names.issuperset(document)):
             return False
-        for name, required, check in fields:
+        for name, required, types, checks in fields:
             value = document.get(name, _MISSING)
             if value is _MISSING:
                 if required:
                     return False
-            elif not check(value):
+            elif types is not None and type(value) not in types:
                 return False
+            elif value is not None or types is None:
+                for check in checks:
+                    if not check(value):
+                        return False
         return True
 
     return accept
