@@ -18,6 +18,12 @@ class Reply(Frozen):
     elapsed: float = 0.0
 
 
+def by_lower_name(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The same headers by names in lower case, for code that looks up many: a plain dict is fastest."""
+    known: Mapping[str, str] | None = getattr(headers, "by_lower_name", None)
+    return {name.lower(): value for name, value in headers.items()} if known is None else known
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class AttemptOptions(Frozen):
     """How long and how often to try; every time is in seconds (see docs/configuration.md for each)."""

@@ -16,6 +16,8 @@ from llm_sync.models.messages import Message, detached_message, read_messages
 from llm_sync.models.tool_results import in_call_order
 from llm_sync.runtime.import_lock import import_lock
 
+_checked_values = itemgetter(*fields.CHECKED)
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelRequest(Frozen):
@@ -78,9 +80,9 @@ class ModelRequest(Frozen):
         if self.provider_specific is None:
             _set(self, "provider_specific", {})
         values = vars(self)
-        for name in fields.CHECKED:
-            if values[name] is not None:
-                values[name] = field_checks.check_field(fields.CHECKED[name], values[name])
+        for name, value in zip(fields.CHECKED, _checked_values(values), strict=True):
+            if value is not None:
+                values[name] = field_checks.check_field(fields.CHECKED[name], value)
         for name in ("images", "documents"):
             if getattr(self, name) != ():
                 _set(self, name, field_checks.images(name, getattr(self, name)))
@@ -102,9 +104,8 @@ class ModelRequest(Frozen):
         InvalidRequestError for a part that JSON cannot represent.
         """
         fresh: ModelRequest = object.__new__(type(self))
-        values = fresh.__dict__
-        values.update(self.__dict__)
-        values.update(changes)
+        values = {**self.__dict__, **changes}
+        _set(fresh, "__dict__", values)
         for name in ("response_schema", "tool_choice", "provider_specific"):
             if values[name] is not None:
                 values[name] = field_checks.plain(name, values[name])

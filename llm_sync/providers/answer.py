@@ -117,7 +117,8 @@ class Answer(Frozen):
         elif finish == "tool_calls":
             finish = "stop"
         object.__setattr__(self, "outcome", outcome)
-        object.__setattr__(self, "finish_reason", finish)
+        if finish != self.finish_reason:
+            object.__setattr__(self, "finish_reason", finish)
 
 
 def _former_outcome(finish: str, given: Mapping[str, str | None]) -> Outcome:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from llm_sync import errors
 from llm_sync.config.models import ProviderConfig
 from llm_sync.models import Message, ModelRequest, Reply, Usage
+from llm_sync.models.attempts import by_lower_name
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, is_error_body
@@ -242,8 +243,9 @@ class Dialect(ABC):
 
     def request_id(self, reply: Reply, body: Any) -> str | None:
         """The provider's id of the request, from a header or from any body whatsoever."""
+        headers = by_lower_name(reply.headers)
         for name in self.request_id_headers:
-            value = reply.headers.get(name)
+            value = headers.get(name)
             if value:
                 return value
         in_body = body.get("request_id") if isinstance(body, dict) else None

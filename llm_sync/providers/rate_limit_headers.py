@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from llm_sync.models import LimitLeft, RateLimits
+from llm_sync.models.attempts import by_lower_name
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 # Names of the headers: what remains, of how many, until when; of requests and of tokens
@@ -19,8 +20,7 @@ _ANTHROPIC = [
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What is left of requests and tokens; None where the headers do not tell, or more than half of both is left."""
-    if "-ratelimit-" not in "\n".join(headers).lower():  # most servers report none: not four look-ups
-        return None
+    headers = by_lower_name(headers)
     get = headers.get
     if get("x-ratelimit-remaining-requests") is not None or get("x-ratelimit-remaining-tokens") is not None:
         names = _OPENAI

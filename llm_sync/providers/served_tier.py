@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm_sync.models.attempts import by_lower_name
+
 USUAL_TIERS = frozenset({"default", "standard", "on_demand", "auto"})
 """What providers call the tier of those who ask for none."""
 PRICED_TIERS = frozenset({"flex", "batch", "priority", "performance", "fast", "ultrafast"})
@@ -22,7 +24,7 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     usage, counts = body.get("usage"), body.get("usageMetadata")
     in_usage = usage.get("service_tier") if isinstance(usage, dict) else None
     in_counts = counts.get("serviceTier") if isinstance(counts, dict) else None
-    for tier in (body.get("service_tier"), in_usage, in_counts, *map(headers.get, _HEADERS)):
+    for tier in (body.get("service_tier"), in_usage, in_counts, *map(by_lower_name(headers).get, _HEADERS)):
         if tier and isinstance(tier, str) and len(tier) <= _MAX_LENGTH:
             return tier.lower()
     own = body.get("serviceTier")  # Bedrock's

@@ -1,7 +1,7 @@
 """Where a simple HTTP/1.1 response begins and ends, and what it contains. Reads no socket: both drivers feed it bytes.
 
-A single regular expression reads the head. It accepts only what is surely simple: no interim response, no redirect, no folded
-or contradictory header, an end that is clear. Anything else is an OddResponse, and http.client and urllib3 read it instead.
+It accepts only what is surely simple: no interim response, no redirect, no folded or contradictory header, an end that is
+clear. Anything else is an OddResponse, and http.client and urllib3 read it instead.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 MAX_HEAD_BYTES = 16 * 1024  # and of a line within a chunked body; longer ones are read by http.client, which has limits, too
 _READ_BYTES = 64 * 1024
-_HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
-_FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
+_USUAL_HEAD_BYTES = 2048
+_MAX_LINES = 90
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MAX_NAMES = 512
+_names: dict[str, str] = {}  # of headers seen before, in lower case: to check a name takes longer than to look it up
 _HEAD_START = b"HTTP/1.1 "
 _ENDS_ODDLY = re.compile(rb"(?<!\r)\n|\r\n\r\n|\0")  # in the beginning of a head that does not match
 _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?")
@@ -43,28 +47,28 @@ class TooLargeError(Exception):
 
 
 class Headers(Mapping[str, str]):
-    """Response headers, looked up case-insensitively; repeated ones are joined by commas."""
+    """Response headers, looked up case-insensitively; repeated ones are joined by commas. ``by_lower_name``: as a plain dict."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("by_lower_name",)
 
     def __init__(self, fields: dict[str, str]) -> None:
-        self._fields = fields  # by lower-case name
+        self.by_lower_name = fields
 
     def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
+        return self.by_lower_name[name.lower()]
 
     def get(self, name: str, default: Any = None) -> Any:
         """Like Mapping.get, without its exception for a missing name."""
-        return self._fields.get(name.lower(), default)
+        return self.by_lower_name.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
+        return iter(self.by_lower_name)
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return len(self.by_lower_name)
 
     def __repr__(self) -> str:
-        return f"Headers({self._fields!r})"
+        return f"Headers({self.by_lower_name!r})"
 
 
 class ResponseReader:
@@ -111,8 +115,13 @@ class ResponseReader:
 
     def _read_head(self, data: bytes | bytearray | memoryview) -> int:
         """Read the head; return where it ends, 0 while it is incomplete."""
-        head = _HEAD.match(data)
-        if head is None:
+        status_line = _STATUS_LINE.match(data)
+        text = bytes(data[:_USUAL_HEAD_BYTES])
+        end = text.find(b"\r\n\r\n")
+        if end < 0 and len(data) > _USUAL_HEAD_BYTES:
+            text = bytes(data[:MAX_HEAD_BYTES])
+            end = text.find(b"\r\n\r\n")
+        if status_line is None or end < status_line.end():
             begins_well = len(data) > len(_HEAD_START) and bytes(data[: len(_HEAD_START)]) == _HEAD_START
             begins_well = begins_well and data[len(_HEAD_START)] in b"245"
             if not (begins_well or _HEAD_START.startswith(bytes(data[: len(_HEAD_START) + 1]))):
@@ -120,17 +129,17 @@ class ResponseReader:
             if len(data) > MAX_HEAD_BYTES or _ENDS_ODDLY.search(data):
                 raise OddResponse(bytes(data))
             return 0
-        fields = _parse_headers(head[2]) if head.end() <= MAX_HEAD_BYTES else None
+        fields = _parse_headers(text[status_line.end() : end])
         if fields is None:
             raise OddResponse(bytes(data))
-        self.status = int(head[1])
+        self.status = int(status_line[1])
         self._encoding = fields.get("content-encoding", "")
         if "transfer-encoding" not in fields:
             self._left = int(fields["content-length"])
             if self._left > self._cap and not self._encoding:
                 raise OddResponse(bytes(data))
         self.fields = fields
-        return head.end()
+        return end + 4
 
     def _feed_length(self, data: bytes | bytearray | memoryview, left: int) -> bool:
         if len(data) >= left:
@@ -234,20 +243,24 @@ def read_capped(response: Any, cap: int) -> bytes:
     return bytes(content)
 
 
-def _parse_headers(lines: bytes) -> dict[str, str] | None:
-    """The headers by lower-case name; None if they leave unclear where the response ends, or the connection closes."""
-    pairs = _FIELD.findall(lines.decode("latin-1"))
-    fields = {name.lower(): value.strip(" \t") for name, value in pairs}
-    if len(fields) < len(pairs):
-        fields = {}
-        for name, value in pairs:
-            key = name.lower()
-            if key not in fields:
-                fields[key] = value.strip(" \t")
-            elif key in FRAMING:
-                return None
-            else:
-                fields[key] += f", {value.strip()}"
+def _parse_headers(head: bytes) -> dict[str, str] | None:
+    """The headers by lower-case name. None for what is no header, if they leave unclear where the response ends, or if the
+    connection closes."""
+    lines = head.decode("latin-1").split("\r\n")
+    if len(lines) > _MAX_LINES or head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines) or b"\0" in head:
+        return None
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        key = _names.get(name) or _checked_name(name)
+        if not colon or key is None:
+            return None
+        if key not in fields:
+            fields[key] = value.strip(" \t")
+        elif key in FRAMING:
+            return None
+        else:
+            fields[key] += f", {value.strip()}"
     if fields.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     if "transfer-encoding" in fields:
@@ -255,3 +268,12 @@ def _parse_headers(lines: bytes) -> dict[str, str] | None:
     else:
         has_clear_end = _DIGITS.fullmatch(fields.get("content-length", "")) is not None
     return fields if has_clear_end else None
+
+
+def _checked_name(name: str) -> str | None:
+    """A header's name in lower case; None if it is none."""
+    if _NAME.fullmatch(name) is None:
+        return None
+    if len(_names) < _MAX_NAMES:
+        _names[name] = name.lower()
+    return name.lower()

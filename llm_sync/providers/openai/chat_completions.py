@@ -130,6 +130,8 @@ class OpenAIDialect(Dialect):
 
     def _messages(self, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
         model = request.model or ""
+        if not (request.messages or request.images or request.documents):
+            return self._with_system_prompt([{"role": "user", "content": request.prompt}], request, adjustments)
         messages = []
         for turn in self.turns(request):
             written = openai_message.message(turn)
@@ -138,6 +140,12 @@ class OpenAIDialect(Dialect):
             if turn.role == "assistant":
                 reasoning_state.add_state(written, turn, self, model)
             messages.append(written)
+        return self._with_system_prompt(messages, request, adjustments)
+
+    def _with_system_prompt(
+        self, messages: list[dict[str, Any]], request: ModelRequest, adjustments: Adjustments
+    ) -> list[dict[str, Any]]:
+        model = request.model or ""
         if request.system_prompt is not None:
             mark = self.cache_mark(model, request.cache_ttl) if request.cache_system else None
             text = request.system_prompt
