@@ -1,4 +1,4 @@
-"""The budgets that the levels of a configuration name must stand under ``budgets``."""
+"""The names of budgets, and that those which the levels of a configuration name stand under ``budgets``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from llm_sync.validation import closest, shown
 from llm_sync.validation.document import Path
 
 
-def unknown_budgets(value: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for each name of a budget, in a file in its long form, that ``budgets`` does not have."""
+def check_budget_names(value: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for each name under ``budgets`` that cannot be one, and for each that a level names and ``budgets`` does not have."""
     budgets = value.get("budgets")
     known = list(budgets) if isinstance(budgets, dict) else []
+    for name in known:
+        if not name or "/" in name or not name.isprintable() or name != name.strip():
+            yield Finding(("budgets", name), "is not a budget's name", "a name has no slash and no blanks around it")
     for path, level in _levels(value):
         names = level.get("budget") if isinstance(level, dict) else None
         for index, name in enumerate(names if isinstance(names, list) else ()):

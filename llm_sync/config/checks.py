@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from llm_sync.config.budget_checks import unknown_budgets
+from llm_sync.config.budget_checks import check_budget_names
 from llm_sync.config.normalize import Normalized
 from llm_sync.config.provider_checks import Finding, check_concurrency, check_provider, check_reserved
 from llm_sync.config.route_checks import check_entries, name_conflicts, named_models
@@ -78,7 +78,7 @@ def _hint(path: Path, message: str, hint: str | None, normalized: Normalized) ->
 def _check_entries(document: Document, normalized: Normalized) -> Iterator[Finding]:
     """Each entry by itself."""
     defaults, providers = normalized.value.get("defaults"), normalized.value.get("providers")
-    yield from unknown_budgets(normalized.value)
+    yield from check_budget_names(normalized.value)
     if isinstance(defaults, dict):
         yield from check_reserved(defaults, ("defaults",))
     for name, provider in (providers if isinstance(providers, dict) else {}).items():

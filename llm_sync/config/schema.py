@@ -255,7 +255,6 @@ _BUDGET: Rules = {
 SCHEMA: Mapping[str, Any] = {
     "budgets": {
         "type": "dict",
-        "keysrules": _BUDGET_NAME,
         "valuesrules": {"type": "dict", "schema": _BUDGET, "meta": {"expected": "a mapping {usd, per}"}},
         "meta": {"expected": "a mapping of names to budgets", "hint": "as in: budgets: {team-daily: {usd: 5, per: day}}"},
     },

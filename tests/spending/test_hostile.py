@@ -14,7 +14,7 @@ import pytest
 from llm_sync import LLMClient
 from llm_sync.config import ConfigLoader
 from llm_sync.config.budgets import Budget
-from llm_sync.errors import BudgetExceededError, InvalidRequestError
+from llm_sync.errors import BudgetExceededError, ConfigurationError, InvalidRequestError
 from llm_sync.simulator import Response, Simulator
 from llm_sync.spending.ledger import Facts, Ledger
 from llm_sync.spending.ledger_file import LedgerError, LedgerPaths
@@ -158,3 +158,11 @@ def test_the_advice_fits_what_stands_in_the_way(ledger: Ledger, paths: LedgerPat
     with pytest.raises(LedgerError) as caught:
         ledger.reserve(0.5, [Budget("b", 1.0)], Facts("p", "m"))
     assert caught.value.guidance == guidance
+
+
+@pytest.mark.parametrize("name", ["a/b", '""', '" b"', r'"b\e[31m"', r'"b\n"'])
+def test_what_is_not_a_name_is_said_to_be_none(name: str) -> None:
+    """Of a budget: it stands in messages and tables, and ``run/…`` is that of a single run."""
+    with pytest.raises(ConfigurationError) as caught:
+        ConfigLoader().load_text(f"budgets: {{{name}: {{usd: 1}}}}\nproviders: {{p: {{type: openai, api_key: k, models: [m]}}}}")
+    assert [problem.message for problem in caught.value.problems] == ["is not a budget's name"]
