@@ -11,7 +11,7 @@ from llm_sync.validation.document import Path
 
 
 def check_budget_names(value: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for each name under ``budgets`` that cannot be one, and for each that a level names and ``budgets`` does not have."""
+    """A finding for each name under ``budgets`` that is none, and for each that a level names and ``budgets`` does not have."""
     budgets = value.get("budgets")
     known = list(budgets) if isinstance(budgets, dict) else []
     for name in known:
