@@ -143,12 +143,14 @@ class TLSDeadlines(_Deadlines, _TLSSocket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         """Like SSLSocket.recv_into, within the time left."""
-        exchange = active.exchange
-        if not self._is_new or exchange is None or exchange.buffered_only:
-            return super().recv_into(*args, **kwargs)
-        count = self._in_steps(exchange, super(_Deadlines, self).recv_into, *args, **kwargs)
-        self._is_new = False
-        exchange.record_read(count)
+        exchange, receive = active.exchange, super(_Deadlines, self).recv_into
+        if self._is_new and exchange is not None and not exchange.buffered_only:
+            count = self._in_steps(exchange, receive, *args, **kwargs)
+            self._is_new = False
+        else:
+            count = self._read(receive, *args, **kwargs)
+        if exchange is not None:
+            exchange.record_read(count)
         return count
 
     def _in_steps(self, exchange: Exchange, operation: Callable[..., T], *args: Any, **kwargs: Any) -> T:

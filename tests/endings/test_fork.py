@@ -256,10 +256,11 @@ def test_a_fork_while_a_thread_imports(serve, program):
     assert running.lines == ["child echo down child", "0", "parent echo down parent"]
 
 
-DURING_TLS = """
+PARKING = """
 import ssl
 from llm_sync.transport import tls
 client = LLMClient.from_config(CONFIG)
+callers = []
 begun, go_on, inside = threading.Event(), threading.Event(), threading.Event()
 sleep = time.sleep
 def waiting(seconds):
@@ -272,6 +273,7 @@ def parking(function):
     def parked(*args, **kwargs):
         if begun.is_set():
             return function(*args, **kwargs)
+        callers.append(sys._getframe(1).f_code.co_name)
         inside.set()
         begun.set()
         assert go_on.wait(20)
@@ -281,15 +283,29 @@ def parking(function):
             inside.clear()
     return parked
 
+def fork_meanwhile():
+    asked = ask("parent")
+    assert begun.wait(20)
+    child = os.fork()
+    if child == 0:
+        say("inside" if inside.is_set() else "before or after", client.generate("child").text)
+        os._exit(0)
+    say(wait_for(child))
+    say(asked.result(20).text)
+"""
+DURING_TLS = """
 {operation} = parking({operation})
-asked = ask("parent")
-assert begun.wait(20)
-child = os.fork()
-if child == 0:
-    say("inside" if inside.is_set() else "before or after", client.generate("child").text)
-    os._exit(0)
-say(wait_for(child))
-say(asked.result(20).text)
+fork_meanwhile()
+"""
+DURING_MULTIPLEXED_READ = """
+ask("first").result(20)
+held = ask("held")              # over the connection that is there: the next request opens a new one
+sys.stdin.readline()
+ssl.SSLSocket.recv_into = parking(ssl.SSLSocket.recv_into)
+fork_meanwhile()
+say(*callers)
+sys.stdin.readline()
+say(held.result(20).text)
 """
 
 
@@ -298,9 +314,24 @@ say(asked.result(20).text)
 )
 def test_a_fork_waits_while_a_thread_is_in_openssl(serve, program, authority, operation):
     """Contexts, handshakes and the first read take OpenSSL's locks: held at the fork, they would stay locked in the child."""
-    running = program(serve(tls=authority.context()), DURING_TLS.format(operation=operation), ca_bundle=authority.path)
+    body = PARKING + DURING_TLS.format(operation=operation)
+    running = program(serve(tls=authority.context()), body, ca_bundle=authority.path)
     assert running.finish() == 0, running.errors
     assert running.lines == ["before or after echo child", "0", "echo parent"]
+
+
+def test_a_fork_waits_for_the_first_read_of_many_in_flight(serve, program, authority):
+    """The thread that serves many requests reads their sockets by itself."""
+    upstream = serve(tls=authority.context())
+    hold = upstream.hold(lambda seen: seen.text == "held")
+    running = program(upstream, PARKING + DURING_MULTIPLEXED_READ, ca_bundle=authority.path, concurrency=100)
+    hold.wait()
+    running.go_on()
+    running.read_until("receive")
+    hold.open()
+    running.go_on()
+    assert running.finish() == 0, running.errors
+    assert running.lines == ["before or after echo child", "0", "echo parent", "receive", "echo held"]
 
 
 SILENT_PEER = """
