@@ -51,7 +51,8 @@ unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
-	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-workers bench-batch bench-figures \
+	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-workers bench-batch \
+	bench-cache bench-routes bench-figures \
 	interop interop-sdks interop-shims interop-programs interop-dask interop-servers dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
