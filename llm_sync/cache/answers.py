@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ from llm_sync.cache.key import request_digest, sample_key
 from llm_sync.cache.nearest import miss
 from llm_sync.cache.recording import note_miss
 from llm_sync.cache.samples import counter_of
-from llm_sync.cache.settings import CacheSettings, default_folder
+from llm_sync.cache.settings import CacheSettings, default_folder, is_older
 from llm_sync.cache.store import Store, redacted_text
 from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, ModelNotFoundError, UnusableAnswerError
 from llm_sync.models import PreparedRequest, Reply
@@ -180,7 +180,7 @@ class AnswerCache:
 
     def _is_too_old(self, entry: Entry) -> bool:
         age = self.settings.max_age
-        return age is not None and not self.settings.offline and entry.stored < _now() - timedelta(seconds=min(age, _CENTURY_S))
+        return age is not None and not self.settings.offline and is_older(entry.stored, age)
 
     def _put(self, entry: Entry, *, is_new: bool) -> None:
         if not self.store.put(entry, is_new=is_new) or self.settings.max_bytes is None:
@@ -200,7 +200,6 @@ class AnswerCache:
 _LASTING = (InvalidRequestError, ModelNotFoundError, UnusableAnswerError)  # not those of the account, nor those that pass
 _MAX_EXPLAINED = 20  # misses of one client that are compared with all stored requests: a batch may have a million
 _LOOKS_PER_FILL = 20  # how often the size of the store is looked at while as much is written as it may hold
-_CENTURY_S = 3_153_600_000.0
 
 
 def _shared_response(flight: Flight, prepared: PreparedRequest, reading: Reading) -> ModelResponse | None:

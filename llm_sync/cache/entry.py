@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from llm_sync.cache.key import KEY, sample_key
@@ -24,6 +24,8 @@ _HEAD = "llm_sync_answer"  # the first key of every file, with the number of the
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _quoted: Callable[[str], str] = json.encoder.encode_basestring  # a text as JSON, as _ENCODER writes it, in a fifth of the time
 _MAX_SAMPLE = 10**9
+_MAX_AMOUNT = 1e15  # tokens, or USD
+_FIRST_YEAR, _LAST_YEAR = 1000, 9998  # of a time that can be shown in any time zone
 
 
 class NewerFormatError(ValueError):
@@ -167,7 +169,7 @@ def _value(value: Any) -> str:
 def decode(content: bytes) -> Entry:
     """The entry that a file holds. Raises ValueError for anything else, NewerFormatError for that of a later release."""
     try:
-        document = json.loads(content.decode("utf-8"))
+        document = _DECODER.decode(content.decode("utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     written = document.get(_HEAD) if isinstance(document, dict) else None
@@ -190,11 +192,13 @@ def _entry(document: Mapping[str, Any]) -> Entry:
     if (reply is None) == (response is None) or not isinstance(reply or response, dict):
         raise ValueError("it has not exactly one of reply and response")
     cost, usage = document.get("cost_estimate"), document.get("usage") or {}
-    if not (cost is None or isinstance(cost, (int, float))) or not isinstance(usage, dict):
+    if not _is_amount(cost) or not isinstance(usage, dict) or not all(map(_is_amount, usage.values())):
         raise ValueError("its usage or cost is malformed")
     stored = datetime.fromisoformat(_text(document, "stored"))
     if stored.utcoffset() is None:
         raise ValueError("its time has no time zone")
+    if not _FIRST_YEAR <= stored.year <= _LAST_YEAR:
+        raise ValueError("its time is out of range")
     return Entry(
         digest=key[1],
         sample=sample,
@@ -212,9 +216,14 @@ def _entry(document: Mapping[str, Any]) -> Entry:
     )
 
 
+def _is_amount(value: Any) -> bool:
+    """Whether it is None or a number that can be summed up."""
+    return value is None or (isinstance(value, (int, float)) and abs(value) < _MAX_AMOUNT)
+
+
 def _reply(document: Mapping[str, Any]) -> Reply:
     status, elapsed = document["status"], document.get("elapsed_s", 0.0)
-    if type(status) is not int or not 100 <= status <= 599 or not isinstance(elapsed, (int, float)) or not elapsed >= 0:
+    if type(status) is not int or not 100 <= status <= 599 or not isinstance(elapsed, (int, float)) or not 0 <= elapsed < inf:
         raise ValueError("its status or time is malformed")
     headers = Headers()
     for name, value in (document.get("headers") or {}).items():
@@ -274,3 +283,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused)

@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from llm_sync.cache import files
+from llm_sync.cache.settings import is_older
 from llm_sync.cache.store import Store
 
 _LEFT_BEHIND_S = 3600.0  # age of a temporary file whose writer must be dead
@@ -77,12 +78,11 @@ def prune(store: Store, *, max_age: float | None = None, max_bytes: int | None =
     """Remove answers older than ``max_age`` seconds, unreadable files, what killed processes left behind, and then the answers
     that were not used for longest, until the rest is at most ``max_bytes``. Raises OSError for a file that cannot be removed."""
     removed = Removed(leftovers=_remove_leftovers(store))
-    limit = None if max_age is None else datetime.now(timezone.utc) - timedelta(seconds=max_age)
     for path in list(store.paths()):
         entry = store.load(path)
         if entry is None:
             removed.unreadable += store.remove(path)
-        elif limit is not None and entry.stored < limit:
+        elif max_age is not None and is_older(entry.stored, max_age):
             _remove(store, path, removed)
     if max_bytes is not None:
         _shrink(store, max_bytes, max_bytes, removed)

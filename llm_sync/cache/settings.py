@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.errors import ConfigurationError
@@ -13,6 +14,7 @@ from llm_sync.models.frozen import Frozen, dataclass
 NAMES = ("dir", "max_age", "max_bytes", "errors", "offline")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_MAX_AMOUNT = 2.0**62  # more is as good as no limit
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]?)[bB]?\s*")
 
 
@@ -65,6 +67,11 @@ def settings_of(value: Any) -> CacheSettings | None:
     )
 
 
+def is_older(stored: datetime, age: float) -> bool:
+    """Whether an answer that was stored then is older than ``age`` seconds, which may be any number."""
+    return (datetime.now(timezone.utc) - stored).total_seconds() > age
+
+
 def seconds(value: Any) -> float:
     """A time span: a number of seconds, or a text such as 90s, 15m, 12h, 30d or 2w. Raises ConfigurationError."""
     return _amount("max_age", value, _SECONDS, "seconds, or a text such as 12h or 30d")
@@ -95,7 +102,7 @@ def _amount(name: str, value: Any, units: Mapping[str, int], expected: str) -> f
     factor = units.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise _error(f"{name} of the cache is {value!r}", f"Give {expected}.")
-    return float(match[1]) * factor
+    return min(float(match[1]) * factor, _MAX_AMOUNT)
 
 
 def _folder(value: Any) -> str:

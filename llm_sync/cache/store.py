@@ -84,30 +84,35 @@ class Store:
             return None
 
     def put(self, entry: Entry, *, is_new: bool = False) -> bool:
-        """Store an answer, and return whether that was possible. ``is_new``: there is no file of this key, as was just seen.
-
-        Never raises: the caller has the answer, and it is paid for.
-        """
-        key = entry.key
-        path = self.path(key)
+        """``write`` it, and return whether that was possible. Never raises: the caller has the answer, and it is paid for."""
         try:
-            content = encode(entry, pretty=self._pretty)
-            files.check_size(len(content), path)
-            if key[:2] not in self._folders:
-                self._prepare(key[:2])
-            if not is_new:
-                self._keep_newer(path)
-            try:
-                files.replace(path, content)
-            except FileNotFoundError:  # the folder was removed meanwhile
-                self._folders.clear()
-                self._prepare(key[:2])
-                files.replace(path, content)
+            self.write(entry, is_new=is_new)
         except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
             self.warn("unwritten", "answers cannot be stored in %s: %s; they are returned all the same", self.folder, reason)
             return False
         return True
+
+    def write(self, entry: Entry, *, is_new: bool = False) -> None:
+        """Store an answer. ``is_new``: there is no file of this key, as was just seen.
+
+        Raises ValueError or RecursionError for one that cannot be written as JSON, or would replace one of a later release, and
+        OSError.
+        """
+        key = entry.key
+        path = self.path(key)
+        content = encode(entry, pretty=self._pretty)
+        files.check_size(len(content), path)
+        if key[:2] not in self._folders:
+            self._prepare(key[:2])
+        if not is_new:
+            self._keep_newer(path)
+        try:
+            files.replace(path, content)
+        except FileNotFoundError:  # the folder was removed meanwhile
+            self._folders.clear()
+            self._prepare(key[:2])
+            files.replace(path, content)
 
     def remove(self, path: str) -> bool:
         """Remove a file of the store; return whether it was there. Raises OSError."""

@@ -33,22 +33,20 @@ def import_lines(store: Store, lines: Iterable[bytes]) -> Imported:
     An answer whose digest is not that of its request is refused. Raises OSError if the store cannot be written.
     """
     result = Imported()
-    for line in lines:
-        if not line.strip():
-            continue
+    for line in filter(bytes.strip, lines):
         try:
             entry = decode(line)
-        except ValueError:
+            if not _is_consistent(entry):
+                result.refused += 1
+            elif store.has(entry.digest, entry.sample):
+                result.present += 1
+            else:
+                store.write(entry)
+                result.stored += 1
+        except (ValueError, RecursionError):
             result.refused += 1
-            continue
-        if not _is_consistent(entry):
-            result.refused += 1
-        elif store.has(entry.digest, entry.sample):
-            result.present += 1
-        elif store.put(entry):
-            result.stored += 1
-        else:
-            raise OSError(0, "answers cannot be stored there", store.folder)
+        except OSError as error:
+            raise OSError(error.errno, f"answers cannot be stored in {store.folder}: {error.strerror or error}") from None
     return result
 
 

@@ -95,6 +95,10 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "headers of a wrong type": _edit(reply={"status": 200, "headers": {"content-type": 7}, "body": {}}),
     "no time": _edit(stored="yesterday"),
     "a time without a zone": _edit(stored="2026-01-01T00:00:00"),
+    "a time before computers": _edit(stored="0001-01-01T00:00:00+14:00"),
+    "a cost that is no number": _edit(cost_estimate=float("nan")),
+    "an endless cost": _edit(cost_estimate=1e300),
+    "endless tokens": _edit(usage={"input_tokens": float("inf")}),
     "redacted, but it is not": _edit(redacted=True, url="https://evil.example"),
 }
 

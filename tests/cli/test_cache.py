@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from llm_sync.cache import files
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.options.cache_use import join_cache_folder
 
@@ -157,6 +159,48 @@ def test_answers_are_exported_and_imported(ask: Ask, llm: Ask) -> None:
     assert "1 answer stored, 2 lines are no answers" in llm("cache", "import", "y.jsonl", "--dir", "f").out
     Path("z.jsonl").write_text('{"index": 0}\n')
     assert "needs its --input" in llm("cache", "import", "z.jsonl", "--dir", "f").err
+
+
+def test_forged_lines_are_refused_one_by_one(ask: Ask, llm: Ask) -> None:
+    """What was made up or damaged does not keep the other answers of a file out, and nothing of it is stored."""
+    ask("generate", "Say hello", "--cache=./d")
+    llm("cache", "export", "a.jsonl", "--dir", "d")
+    right = Path("a.jsonl").read_text()
+    forged = [
+        right.replace('"model": "m"', '"model": "n"', 1),
+        right.replace('"key": "', '"key": "../', 1),
+        right.replace('"attempts": 1', '"attempts": NaN'),
+        right.replace('"cost_estimate": null', '"cost_estimate": 1e999'),
+        right.replace('"stored": "2', '"stored": "0'),
+        right[: len(right) // 2] + "\n",
+        "[" * 100_000 + "\n",
+    ]
+    assert right not in forged
+    Path("b.jsonl").write_text("".join([*forged, right]))
+    result = llm("cache", "import", "b.jsonl", "--dir", "e", "--json")
+    assert json.loads(result.out) == {"file": "b.jsonl", "stored": 1, "present": 0, "refused": len(forged)}
+    assert json.loads(llm("cache", "info", "--dir", "e", "--json").out)["answers"] == 1
+
+
+def test_a_store_that_cannot_be_written_ends_an_import(ask: Ask, llm: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says why, and names the store."""
+    ask("generate", "Say hello", "--cache=./d")
+    llm("cache", "export", "a.jsonl", "--dir", "d")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "replace", full)
+    result = llm("cache", "import", "a.jsonl", "--dir", "e")
+    assert result.status == 2
+    assert f"answers cannot be stored in {Path('e').resolve()}: {os.strerror(errno.ENOSPC)}" in result.err
+
+
+@pytest.mark.parametrize("limit", ["--max-age=99999999999w", f"--max-bytes={'9' * 400}"])
+def test_a_limit_of_any_size_is_taken(ask: Ask, llm: Ask, limit: str) -> None:
+    """Nothing is as old or as large as that."""
+    ask("generate", "Say hello", "--cache=./d")
+    assert llm("cache", "prune", limit, "--dir", "d").out == "0 answers removed\n"
 
 
 def test_the_output_of_a_batch_is_imported_with_its_input(ask: Ask) -> None:

@@ -126,7 +126,7 @@ def _prune(store: Store, args: Namespace, output: Output) -> None:
     except ConfigurationError as error:
         raise UsageError(f"{error.message.replace(' of the cache', '')}: {error.guidance}") from None
     if age is None and size is None:
-        print_note("only what killed processes left is removed: answers need --max-age or --max-bytes")
+        print_note("only unreadable files and what killed processes left are removed: answers need --max-age or --max-bytes")
     _report(housekeeping.prune(store, max_age=age, max_bytes=size), store, args, output)
 
 

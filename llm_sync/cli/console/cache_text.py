@@ -25,7 +25,7 @@ def overview_lines(overview: Overview) -> list[str]:
             "from", f"{overview.oldest.astimezone():%Y-%m-%d %H:%M} to {overview.newest.astimezone():%Y-%m-%d %H:%M}"
         )
     lines += labelled("worth", cost(overview.cost) if overview.cost else "")
-    lines += labelled("unread", f"{count(overview.unreadable, 'file')} that are no answers" if overview.unreadable else "")
+    lines += labelled("unread", _no_answers(overview.unreadable, "is", "are") if overview.unreadable else "")
     return [*lines, *(f"  {number:>8,}  {model}" for model, number in overview.models.most_common())]
 
 
@@ -74,12 +74,14 @@ def removed_line(removed: Removed) -> str:
     if removed.bytes:
         parts.append(size(removed.bytes))
     if removed.unreadable:
-        parts.append(
-            f"{count(removed.unreadable, 'file')} that {'was no answer' if removed.unreadable == 1 else 'were no answers'}"
-        )
+        parts.append(_no_answers(removed.unreadable, "was", "were"))
     if removed.leftovers:
         parts.append(f"{count(removed.leftovers, 'leftover')} of killed processes")
     return ", ".join(parts)
+
+
+def _no_answers(number: int, singular: str, plural: str) -> str:
+    return f"{count(number, 'file')} that {f'{singular} no answer' if number == 1 else f'{plural} no answers'}"
 
 
 def imported_line(name: str, counts: Mapping[str, int]) -> str:
