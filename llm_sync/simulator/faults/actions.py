@@ -51,7 +51,7 @@ class Action:
     name: ClassVar[str]
     schema: ClassVar[Schema]
     short: ClassVar[str] = ""
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "embed", *JOB_CALLS, "")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "embed", "count", *JOB_CALLS, "")
 
     def __init__(self, setting: Any) -> None:
         self.setting = setting
