@@ -18,6 +18,7 @@ from llm_sync.engines.board import Board
 from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.greeting import refuse_problems
 from llm_sync.engines.spool import SUFFIX
+from llm_sync.engines.task_pipe import TaskWriter, make_fifo
 from llm_sync.engines.wire import Hello, Session
 from llm_sync.errors import LLMConnectorError, ProviderConnectionError
 
@@ -54,7 +55,8 @@ class Processes:
             _stop(slots)
             raise
         for slot, hello in zip(slots, hellos, strict=True):
-            self._join(slot, hello)
+            if not self._join(slot, hello):
+                self._start_later()
         for _ in range(self.count - len(slots)):
             self._start_later()
 
@@ -73,22 +75,25 @@ class Processes:
                     raise _cannot_start(error) from error
         self._failed_starts = 0 if hellos else self._failed_starts
 
-    def _join(self, slot: _Slot, hello: Hello) -> None:
+    def _join(self, slot: _Slot, hello: Hello) -> bool:
+        """Let a worker have attempts. Returns False if it has died since it was greeted."""
+        worker = Worker(hello.worker, hello.host)
+        path = make_fifo(self._session.folder, hello.worker)
+        try:
+            slot.pool.submit(worker_process.listen, self._session.id, path).result()
+            slot.tasks = TaskWriter(path, partial(self._board.acknowledge, worker), self._board.settle)
+        except (RuntimeError, OSError):  # a BrokenExecutor is the former
+            slot.pool.shutdown(wait=False, cancel_futures=True)
+            return False
         self._slots[hello.worker] = slot
-        self._board.join(Worker(hello.worker, hello.host))
+        self._board.join(worker)
+        return True
 
     def send(self, worker: Worker, flights: list[Flight]) -> None:
-        """Give a group to a worker; it acknowledges before it has the outcomes."""
-        content = pickle.dumps([flight.item for flight in flights], pickle.HIGHEST_PROTOCOL)
-        try:
-            future = self._slots[worker.name].pool.submit(worker_process.take, self._session.id, content)
-        except RuntimeError:  # the pool is broken: the spool's lock will tell
-            return
-        future.add_done_callback(partial(self._taken, worker))
-
-    def _taken(self, worker: Worker, future: Future[None]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            self._board.acknowledge(worker)
+        """Give a group to a worker. It is acknowledged when it is on its way, so that what comes meanwhile travels together."""
+        slot = self._slots.get(worker.name)
+        if slot is not None and slot.tasks is not None:
+            slot.tasks.put(flights)
 
     def ended(self, path: str) -> None:
         """The worker with this spool has ended: start another in its place."""
@@ -99,6 +104,7 @@ class Processes:
         worker = next((each for each in self._board.workers() if each.name == name), None)
         if worker is not None:
             self._board.leave(worker, "the process ended")
+        slot.end_tasks()
         slot.pool.shutdown(wait=False, cancel_futures=True)
         self._start_later()
 
@@ -119,7 +125,8 @@ class Processes:
                 time.sleep(_WATCH_S)
                 continue
             self._failed_starts = 0
-            self._join(slot, hello)
+            if not self._join(slot, hello):
+                continue
             if self._closing:  # meanwhile
                 _stop([slot])
             return
@@ -137,6 +144,7 @@ class _Slot:
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
         self.processes: list[Any] = []
+        self.tasks: TaskWriter | None = None
 
     def greet(self, content: bytes) -> Future[Hello]:
         """Start the process, and have it open the session."""
@@ -145,9 +153,21 @@ class _Slot:
         return future
 
 
+    def end_tasks(self) -> None:
+        """Send nothing more."""
+        if self.tasks is not None:
+            self.tasks.close()
+
+    def join_tasks(self) -> None:
+        """Wait for the thread that sends, after the process has ended."""
+        if self.tasks is not None:
+            self.tasks.join(_STOP_S)
+
+
 def _stop(slots: list[_Slot]) -> None:
     """End the processes of all."""
     for slot in slots:
+        slot.end_tasks()
         slot.pool.shutdown(wait=False, cancel_futures=True)
     until = time.monotonic() + _STOP_S
     for process in [process for slot in slots for process in slot.processes]:
@@ -155,6 +175,7 @@ def _stop(slots: list[_Slot]) -> None:
         if process.is_alive():
             process.kill()
     for slot in slots:
+        slot.join_tasks()
         slot.pool.shutdown(wait=True)
 
 

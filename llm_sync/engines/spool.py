@@ -16,6 +16,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 
+from llm_sync.engines import task_pipe
 from llm_sync.machine import locks
 
 SUFFIX = ".spool"
@@ -161,7 +162,7 @@ def remove_folder(path: str) -> None:
 
 def _remove_files(path: str) -> None:
     for name in os.listdir(path):
-        if name.endswith(SUFFIX) or name in (BELL, CLAIMS):
+        if name.endswith((SUFFIX, task_pipe.SUFFIX)) or name in (BELL, CLAIMS):
             os.unlink(os.path.join(path, name))
 
 
