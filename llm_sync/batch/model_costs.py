@@ -21,11 +21,17 @@ class ModelCost:
 
     def add(self, head: Head, count: int = 1) -> None:
         """Count an outcome; with ``count`` -1, take it back."""
-        self.answered += count * head.answered
+        self.add_used(head, count, head.answered)
+
+    def add_used(self, head: Head, count: int, is_answer: bool) -> None:
+        """What an outcome used."""
+        self.answered += count * is_answer
         self.input_tokens += count * (head.input_tokens or 0)
         self.output_tokens += count * (head.output_tokens or 0)
-        self.cost += count * (head.cost or 0.0)
-        self.unpriced += count * (head.answered and head.cost is None)
+        if head.cost is not None:
+            self.cost += count * head.cost
+        elif is_answer:
+            self.unpriced += count
 
     def include_cost(self, other: ModelCost) -> None:
         """Add the counts of another one."""
@@ -57,7 +63,7 @@ class ModelCosts(dict[str, ModelCost]):
     def add(self, head: Head, count: int = 1) -> None:
         """Count an outcome of a request that was sent; with ``count`` -1, take it back."""
         if head.provider is not None and head.model is not None:
-            self._of(f"{head.provider}/{head.model}").add(head, count)
+            self._of(f"{head.provider}/{head.model}").add_used(head, count, head.answered)
 
     def include(self, others: Mapping[str, ModelCost]) -> None:
         """Add the counts of others."""

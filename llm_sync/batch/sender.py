@@ -25,7 +25,7 @@ from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.routed_sending import RoutedSending
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal
-from llm_sync.batch.state.journal_format import line_of
+from llm_sync.batch.state.journal_format import line_of, started_line
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
 from llm_sync.config.ways import BACKGROUND
 from llm_sync.errors import (
@@ -166,9 +166,10 @@ class Sender(InFlight):
         began = time.monotonic()
         attempts = lost = 0
         while True:
-            yield from self.cool_down_steps(str(identity.key.provider), control)
-            control.label = identity._replace(unsure=identity.unsure + control.possibly_billed)
-            self.journal.note({"started": identity.key, "line": identity.line})
+            if self._context.cooling_down_for(str(identity.key.provider)):
+                yield from self.cool_down_steps(str(identity.key.provider), control)
+            control.label = _with_billed(identity, control)
+            self.journal.note_line(started_line(*identity.key, identity.line))
             outcome = yield from outcome_in_steps(send())
             attempts += outcome.attempts or 0
             if is_asked_again(outcome, lost, control):
@@ -186,7 +187,7 @@ class Sender(InFlight):
                 break
             self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
         if isinstance(outcome, ModelResponse):  # an error counts them itself
-            identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
+            identity = _with_billed(identity, control)
         written = written_elsewhere(outcome, identity, attempts, control)
         if written is None:
             outcome = with_attempts(without_worker(outcome), attempts)
@@ -248,3 +249,8 @@ class Sender(InFlight):
     def outcome_of(self, send: Any) -> ModelResponse | LLMConnectorError:
         """Make the call, and return its answer or its error."""
         return run(outcome_in_steps(in_one_step(send)))
+
+
+def _with_billed(identity: RequestIdentity, control: CallControl) -> RequestIdentity:
+    """The identity with the sendings whose outcome is not known."""
+    return identity._replace(unsure=identity.unsure + control.possibly_billed) if control.possibly_billed else identity

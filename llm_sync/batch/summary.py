@@ -36,8 +36,8 @@ class Tally(ModelCost):
 
     def add(self, head: Head, count: int = 1) -> None:
         """Count an outcome; with ``count`` -1, take it back."""
-        super().add(head, count)
-        if head.answered:
+        self.add_used(head, count, is_answer := head.answered)
+        if is_answer:
             self.truncated += count * (head.outcome == TRUNCATED)
         else:
             self.failed[head.outcome] += count

@@ -69,6 +69,7 @@ class Dispatcher:
         self.caching: Caching | None = None
         self.is_offline = False
         self._keyless = False  # whether the keys are looked at elsewhere, where the requests are sent
+        self._middleware_parts: Any = None  # what a call with middleware needs, once there is one
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
 
     def open_caches(self, chosen: Any) -> None:
@@ -223,11 +224,16 @@ class Dispatcher:
                 return ProviderCall(self.caching.send, (prepared, control), control, prepared.model, self.caching.steps)
             endpoint = self._endpoints[prepared.provider]
             return ProviderCall(endpoint.provider.send, (prepared, control), control, prepared.model, endpoint.steps)
+        next_of, has_steps = self._middleware_parts or self._load_middleware_parts()
+        send = next_of(self._steps, around, control)
+        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(has_steps, around)) else None)
+
+    def _load_middleware_parts(self) -> Any:
         with import_lock:  # few programs have one
             from llm_sync.client.middleware import Next, has_steps
 
-        send = Next(self._steps, around, control)
-        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(has_steps, around)) else None)
+        self._middleware_parts = Next, has_steps
+        return self._middleware_parts
 
     def _steps(self, prepared: PreparedRequest, control: CallControl) -> Steps[ModelResponse]:
         """Behind the middleware, which may have gone to another provider."""

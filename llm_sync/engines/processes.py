@@ -81,7 +81,7 @@ class Processes:
         path = make_fifo(self._session.folder, hello.worker)
         try:
             slot.pool.submit(worker_process.listen, self._session.id, path).result()
-            slot.tasks = TaskWriter(path, partial(self._board.acknowledge, worker), self._board.settle)
+            slot.tasks = TaskWriter(path, worker, partial(self._board.acknowledge, worker), self._board.settle)
         except (RuntimeError, OSError):  # a BrokenExecutor is the former
             slot.pool.shutdown(wait=False, cancel_futures=True)
             return False

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from llm_sync.engines.spool import BELL, SpoolFile, is_further, spools_in
 
+_BUSY_S = 0.003  # between two outcomes of whatever worker
+_GATHER_S = 0.0005
 _LOOK_S = 0.1  # between two looks at who lives
 _KEEP_S = 10.0  # a full file, after its last outcome was passed on: by then all are in the journal
 _MAX_TICK_S = 1.0  # a longer one was a pause of this process
@@ -69,10 +71,14 @@ class SpoolReader:
 
     def _run(self) -> None:
         looked_at = ticked_at = time.monotonic()
+        rung_at = 0.0
         while True:
             is_last = self._stopping
             rung = bool(select.select([self._bell], [], [], 0 if is_last else _LOOK_S)[0])
             if rung:
+                if time.monotonic() - rung_at < _BUSY_S:
+                    time.sleep(_GATHER_S)  # fewer readings, each of more outcomes, cost less
+                rung_at = time.monotonic()
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 65_536)
             now = time.monotonic()

@@ -11,17 +11,20 @@ import os
 import pickle
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
-from llm_sync.engines.flights import Flight
+from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.wire import Item, Outcome
 from llm_sync.errors import LLMConnectorError
 
 SUFFIX = ".tasks"
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 18
+_FEW = 4  # attempts that a worker has
+_GATHER_S = 0.0005
 
 
 class TaskWriter:
@@ -30,10 +33,11 @@ class TaskWriter:
     In the thread that writes, ``taken`` is called when a group is written, and ``settle`` for what cannot be written.
     """
 
-    def __init__(self, path: str, taken: Callable[[], object], settle: Callable[[Outcome], object]) -> None:
+    def __init__(self, path: str, worker: Worker, taken: Callable[[], object], settle: Callable[[Outcome], object]) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(self._descriptor, True)
         os.unlink(path)  # both have it open
+        self._worker = worker
         self._taken = taken
         self._settle = settle
         self._groups: SimpleQueue[list[Flight] | None] = SimpleQueue()
@@ -57,6 +61,8 @@ class TaskWriter:
             while (flights := self._groups.get()) is not None:
                 content = self._packed([flight.item for flight in flights])
                 _write(self._descriptor, _LENGTH.pack(len(content)) + content)
+                if len(self._worker.flights) > _FEW:
+                    time.sleep(_GATHER_S)  # it has enough to do: fewer and larger groups cost less
                 self._taken()
         os.close(self._descriptor)
 

@@ -20,7 +20,6 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 from llm_sync.batch.state.journal_file import JournalFile
@@ -72,18 +71,22 @@ class Journal:
             self._file.close()
             raise
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> contextlib.AbstractContextManager[None]:
         """Keep the journal open until the block ends, even if ``close`` is called meanwhile. Raises OSError if it is closed."""
+        return _Writing(self)
+
+    def begin_writing(self) -> None:
+        """The beginning of such a block."""
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, "the journal is closed", self.path)
             self._writers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._writers -= 1
+
+    def end_writing(self) -> None:
+        """Its end."""
+        with self._lock:
+            self._writers -= 1
+            if self._closing:
                 self._close_when_unused()
 
     def add(self, line: bytes) -> int:
@@ -107,16 +110,20 @@ class Journal:
 
     def note(self, entry: dict[str, Any]) -> None:
         """Append a line that is not an outcome. Raises OSError if it, or any line before it, could not be written."""
+        self.note_line(line_of(entry))
+        if "job" in entry:
+            self.store.append(line_of(entry))
+
+    def note_line(self, line: bytes) -> None:
+        """The same for what is a line already, and no job's."""
         with self._lock:
             if self.failure is None:
                 try:
-                    self._write(line_of(entry))
+                    self._write(line)
                 except OSError as error:
                     self.failure = error
             if self.failure is not None:
                 raise OSError(self.failure.errno, self.failure.strerror, self.path)
-            if "job" in entry:
-                self.store.append(line_of(entry))
 
     def _write(self, line: bytes) -> None:
         self._file.write(line)
@@ -255,3 +262,16 @@ class Journal:
             self._closed = True
             self._file.close()
             self.store.close()
+
+
+class _Writing:
+    """A block in which the journal stays open."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        self._journal.begin_writing()
+
+    def __exit__(self, *error: object) -> None:
+        self._journal.end_writing()

@@ -98,8 +98,9 @@ class JournalFile:
         content = b"\n" + line if self._torn else line
         written = 0
         try:
+            written = os.write(self._descriptor, content)
             while written < len(content):
-                written += os.write(self._descriptor, content[written:] if written else content)
+                written += os.write(self._descriptor, content[written:])
         except OSError:
             if written:
                 self._take_back(written)

@@ -85,6 +85,17 @@ def is_begun(start: bytes) -> bool:
     return b"\n" not in start and len(start) < HEADER_SIZE and (start + _PREFIX[len(start) :]).startswith(_PREFIX)
 
 
+def started_line(position: int, provider: str | None, model: str | None, line: str) -> bytes:
+    """What is noted before a request is sent. ``line``: the hash of its line; the rest is its key."""
+    text = f'{{"started": [{position}{_route_of_key(provider, model)}], "line": "{line}"}}\n'
+    return text.encode("utf-8", "backslashreplace")
+
+
+@functools.lru_cache(64)
+def _route_of_key(provider: str | None, model: str | None) -> str:
+    return f", {_ENCODER.encode(provider)}, {_ENCODER.encode(model)}"
+
+
 def line_of(entry: dict[str, Any]) -> bytes:
     """An entry as a line of the journal."""
     return _ENCODER.encode(entry).encode("utf-8", "backslashreplace") + b"\n"
