@@ -31,6 +31,7 @@ class Lane:
         self.entries = context.index.to_send(context.routes.of(provider))
         room = 2 * context.line_routes.concurrency(provider) + QUEUED_AHEAD
         self.room = room if config.max_queue is None else min(room, config.concurrency + config.max_queue)
+        self._concurrency = config.concurrency
         self.next: tuple[int, Entry] | None = None  # read from the index, but not queued yet
         self.in_flight: dict[int, Future[Any]] = {}
         self.tally = Tally()
@@ -89,6 +90,11 @@ class Lane:
                 self.paused = f"{counted(self.hopeless, 'request')} in a row failed with {end.head.outcome}"
             elif self.local_trouble >= min(give_up_after, MAX_LOCAL_TROUBLE):
                 self.paused = f"{counted(self.local_trouble, 'request')} in a row failed on the way to the provider: {end.reason}"
+
+    @property
+    def queued_ahead(self) -> int:
+        """How many requests are in the provider's queue beside those that may be in flight."""
+        return len(self.in_flight) - self._concurrency
 
     def replace(self, change: Change) -> None:
         """Count an outcome that another program added, instead of the one it replaces."""

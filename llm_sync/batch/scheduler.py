@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.copied_records import copy_outcomes
+from llm_sync.batch.ends_pause import EndsPause
 from llm_sync.batch.lane import Lane
 from llm_sync.batch.late_records import Change, LateRecords
 from llm_sync.batch.plan import Plan
@@ -52,6 +53,7 @@ class Scheduler:
         self._is_read_ahead = False  # whether entries may have got an outcome after they were read from the index
         self._began = time.monotonic()
         self._looked_after_at = 0.0
+        self._pause = EndsPause()
         self.lanes = {
             name: Lane(name, context, plan.kept.get(name, Tally()), plan.to_send[name])
             for name in context.client.config.providers
@@ -157,15 +159,18 @@ class Scheduler:
 
     def _process_ends(self, seconds: float) -> None:
         """Wait briefly for a request to end, and process all that have ended."""
+        ended, count = self._sender.ended, 0
         try:
-            end = self._sender.ended.get(timeout=seconds)
+            end = ended.get(timeout=seconds)
+            time.sleep(self._pause.seconds(self.lanes.values(), ended.qsize()))
             while True:
+                count += 1
                 if end is not None:
                     self._count(end)
                     self._note_outcome(end)
-                end = self._sender.ended.get_nowait()
+                end = ended.get_nowait()
         except Empty:
-            return
+            self._pause.count(count)
 
     def _count(self, end: RequestEnd) -> None:
         """Count a request's end, and pause lanes where that is called for."""

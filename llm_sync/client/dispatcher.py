@@ -55,6 +55,8 @@ class Dispatcher:
     answer caches, if the client has any; ``is_offline``: nothing but what they have stored may be used.
     """
 
+    _middleware_parts: Any = None  # what a call with middleware needs, once there is one
+
     def __init__(
         self, config: LLMConfig, manager: ConcurrentLLMManager, endpoints: Endpoints, *, strict: bool, strict_streaming: bool
     ) -> None:
@@ -69,7 +71,6 @@ class Dispatcher:
         self.caching: Caching | None = None
         self.is_offline = False
         self._keyless = False  # whether the keys are looked at elsewhere, where the requests are sent
-        self._middleware_parts: Any = None  # what a call with middleware needs, once there is one
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
 
     def open_caches(self, chosen: Any) -> None:
@@ -183,10 +184,8 @@ class Dispatcher:
 
     def is_stored(self, request: ModelRequest) -> bool:
         """Whether a request needs nothing to be sent, as far as is known without reading: offline, or its answer is stored."""
-        if self.caching is None:
-            return False
         try:
-            return self.is_offline or self.caching.is_stored(self.prepare(request))
+            return self.caching is not None and (self.is_offline or self.caching.is_stored(self.prepare(request)))
         except LLMConnectorError:
             return False  # reported when it is sent
 
@@ -224,16 +223,13 @@ class Dispatcher:
                 return ProviderCall(self.caching.send, (prepared, control), control, prepared.model, self.caching.steps)
             endpoint = self._endpoints[prepared.provider]
             return ProviderCall(endpoint.provider.send, (prepared, control), control, prepared.model, endpoint.steps)
-        next_of, has_steps = self._middleware_parts or self._load_middleware_parts()
+        if self._middleware_parts is None:
+            with import_lock:  # few programs have one
+                from llm_sync.client.middleware import Next, has_steps
+            self._middleware_parts = Next, has_steps
+        next_of, is_in_steps = self._middleware_parts
         send = next_of(self._steps, around, control)
-        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(has_steps, around)) else None)
-
-    def _load_middleware_parts(self) -> Any:
-        with import_lock:  # few programs have one
-            from llm_sync.client.middleware import Next, has_steps
-
-        self._middleware_parts = Next, has_steps
-        return self._middleware_parts
+        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(is_in_steps, around)) else None)
 
     def _steps(self, prepared: PreparedRequest, control: CallControl) -> Steps[ModelResponse]:
         """Behind the middleware, which may have gone to another provider."""

@@ -18,7 +18,7 @@ from llm_sync.engines.board import Board
 from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.greeting import refuse_problems
 from llm_sync.engines.spool import SUFFIX
-from llm_sync.engines.task_pipe import TaskWriter, make_fifo
+from llm_sync.engines.task_pipe import TaskWriter, listen, make_fifo
 from llm_sync.engines.wire import Hello, Session
 from llm_sync.errors import LLMConnectorError, ProviderConnectionError
 
@@ -80,7 +80,7 @@ class Processes:
         worker = Worker(hello.worker, hello.host)
         path = make_fifo(self._session.folder, hello.worker)
         try:
-            slot.pool.submit(worker_process.listen, self._session.id, path).result()
+            slot.pool.submit(listen, path, partial(worker_process.take, self._session.id)).result()
             slot.tasks = TaskWriter(path, worker, partial(self._board.acknowledge, worker), self._board.settle)
         except (RuntimeError, OSError):  # a BrokenExecutor is the former
             slot.pool.shutdown(wait=False, cancel_futures=True)
@@ -151,7 +151,6 @@ class _Slot:
         future = self.pool.submit(worker_process.hello, content)
         self.processes = list(self.pool._processes.values())  # noqa: SLF001  (to end one that hangs; there is no other way to it)
         return future
-
 
     def end_tasks(self) -> None:
         """Send nothing more."""

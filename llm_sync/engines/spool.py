@@ -20,6 +20,7 @@ from llm_sync.engines import task_pipe
 from llm_sync.machine import locks
 
 SUFFIX = ".spool"
+_NEW = ".new"
 BELL, CLAIMS = "bell", "claims"
 _MAGIC = b"LSP1"
 _HEAD = struct.Struct(">4sIII")  # magic, bytes of the outcome, bytes of the line, checksum of both
@@ -39,7 +40,7 @@ class Spool:
         """Create the file. Raises OSError; ConfigurationError on systems without file locks."""
         self.path = os.path.join(folder, worker.replace("/", "_") + SUFFIX)
         self._is_read = is_read
-        self._first = self._file = locks.create(self.path)
+        self._first = self._file = _create_locked(self.path)
         self._written = 0
         self._number = 0
         self._lock = threading.Lock()  # guards the order of writes
@@ -59,7 +60,7 @@ class Spool:
     def _begin_file(self) -> None:
         former = self._file
         self._number += 1
-        self._file = locks.create(further_file(self.path, self._number))
+        self._file = _create_locked(further_file(self.path, self._number))
         self._written = 0
         if former is not self._first:
             former.release()
@@ -86,6 +87,14 @@ class Spool:
                 self._ringer = None
             self._file.release()
             self._first.release()
+
+
+def _create_locked(path: str) -> locks.FileLock:
+    """A new file, which has no spool's name until it is locked: the coordinator would take its worker for dead."""
+    file = locks.create(path + _NEW)
+    os.rename(path + _NEW, path)
+    file.path = path
+    return file
 
 
 def further_file(path: str, number: int) -> str:
@@ -162,7 +171,7 @@ def remove_folder(path: str) -> None:
 
 def _remove_files(path: str) -> None:
     for name in os.listdir(path):
-        if name.endswith((SUFFIX, task_pipe.SUFFIX)) or name in (BELL, CLAIMS):
+        if name.endswith((SUFFIX, SUFFIX + _NEW, task_pipe.SUFFIX)) or name in (BELL, CLAIMS):
             os.unlink(os.path.join(path, name))
 
 

@@ -66,7 +66,6 @@ class TaskWriter:
                 self._taken()
         os.close(self._descriptor)
 
-
     def _packed(self, items: list[Item]) -> bytes:
         """The items as bytes, without those that cannot be pickled."""
         try:

@@ -25,7 +25,6 @@ from llm_sync.client.endpoints import Endpoints
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
-from llm_sync.engines import task_pipe
 from llm_sync.engines.claims import ClaimFile
 from llm_sync.engines.spool import Spool, require_private
 from llm_sync.engines.wire import Hello, Item, Outcome, Session, host_id, packed, unpacked, worker_name
@@ -237,11 +236,6 @@ def take(session: str, content: bytes) -> None:
     known = _sessions[session]
     for item in unpacked(content):
         known.start(item, _forget)
-
-
-def listen(session: str, path: str) -> None:
-    """Begin the attempts that come through a FIFO; as ``take``."""
-    task_pipe.listen(path, partial(take, session))
 
 
 def _forget(content: bytes) -> None:

@@ -13,6 +13,7 @@ from llm_sync.engines import spool_reader
 from llm_sync.engines.claims import ClaimFile
 from llm_sync.engines.spool import Spool, SpoolFile, make_folder, remove_folder, spools_in
 from llm_sync.engines.spool_reader import SpoolReader
+from llm_sync.machine import locks
 
 
 def test_frames_come_as_they_were_added(tmp_path: Path) -> None:
@@ -79,6 +80,25 @@ def test_the_reader_hears_all_and_then_of_the_end(tmp_path: Path) -> None:
     assert over.wait(10)
     reader.stop()
     assert heard == [b"one", b"two", spool.path.encode()]
+
+
+def test_a_spool_is_not_found_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its worker, which has only just begun, would be taken for dead, and what it writes would never be read."""
+    found: list[list[str]] = []
+    lock = locks.FileLock.lock
+
+    def look_and_lock(self: locks.FileLock, **options: bool) -> bool:
+        found.append(spools_in(str(tmp_path)))
+        return lock(self, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locks.FileLock, "lock", look_and_lock)
+        spool = Spool(str(tmp_path), "w")
+    assert found == [[]]
+    assert spools_in(str(tmp_path)) == [spool.path]
+    assert locks.is_locked(spool.path)
+    spool.close()
+    assert not locks.is_locked(spool.path)
 
 
 def test_of_many_who_claim_a_task_one_gets_it(tmp_path: Path) -> None:
