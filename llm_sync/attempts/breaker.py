@@ -44,14 +44,17 @@ class Breaker:
 
     No lock guards it: a calling thread may be interrupted anywhere. Of two threads that meet, one failure may count for both,
     which does not matter; who makes a probe is decided by ``dict.setdefault``.
+
+    While ``interval`` is 0 and ``shared`` is None, ``ask`` refuses nobody; while ``failed_attempts`` is 0 as well, ``succeeded``
+    changes nothing: both may be left out then.
     """
 
     def __init__(self, provider: str, *, shared: SharedState | None = None, now: Callable[[], float] = clock.now) -> None:
         self._provider = provider
-        self._shared = shared
+        self.shared = shared
         self._now = now
-        self._failed = 0  # attempts in a row
-        self._interval = 0.0  # 0: closed
+        self.failed_attempts = 0  # attempts in a row
+        self.interval = 0.0  # 0: closed
         self._until = 0.0  # monotonic; from then on one request is let through
         self._last = ""  # the error that opened it
         self._refused: tuple[float, LLMConnectorError] | None = None  # until when it is so: of many requests, each gets this one
@@ -64,15 +67,15 @@ class Breaker:
         A probe is to be a single attempt: it finds out whether the provider answers again. The next one follows after an
         interval, whatever becomes of it.
         """
-        if self._shared is not None:
-            self._sync(self._shared)
-        if not self._interval:
+        if self.shared is not None:
+            self._sync(self.shared)
+        if not self.interval:
             return None, False
         until, own = self._until, object()
         if until <= self._now() and self._probes.setdefault(until, own) is own:
             while len(self._probes) > MAX_PROBES_REMEMBERED:
                 self._probes.pop(min(self._probes.copy()), None)
-            self._open(self._interval)
+            self._open(self.interval)
             return None, True
         until, refused = self._until, self._refused
         if refused is None or refused[0] != until:
@@ -91,12 +94,12 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The provider answered something of its own, be it an error about the request."""
-        self._failed = 0
-        if self._interval:
-            self._interval = 0.0
+        self.failed_attempts = 0
+        if self.interval:
+            self.interval = 0.0
             _log.info("%s: answers again", self._provider)
-            if self._shared is not None:
-                self._shared.close()
+            if self.shared is not None:
+                self.shared.close()
 
     def failed(self, error: LLMConnectorError, *, probe: bool = False) -> None:
         """A request ended with ``error``; ``probe``: as ``ask`` told when it began."""
@@ -106,29 +109,29 @@ class Breaker:
             return
         if not error.attempts:
             return
-        self._failed += error.attempts
+        self.failed_attempts += error.attempts
         self._last = type(error).__name__
-        if self._interval:
+        if self.interval:
             if probe:  # the others were under way when it opened
-                self._open(min(self._interval * 2, MAX_INTERVAL_S))
-        elif self._failed >= FAILED_ATTEMPTS:
+                self._open(min(self.interval * 2, MAX_INTERVAL_S))
+        elif self.failed_attempts >= FAILED_ATTEMPTS:
             _log.warning("%s: %d attempts in a row failed, last with %s: routes pass it over", *self._described(error))
             self._open(FIRST_INTERVAL_S)
 
     @property
     def open_until(self) -> datetime | None:
         """When the provider is asked again (aware, UTC), or None while it is asked as usual."""
-        left = self._until - self._now() if self._interval else 0.0
+        left = self._until - self._now() if self.interval else 0.0
         return datetime.now(timezone.utc) + timedelta(seconds=left) if left > 0 else None
 
     def _described(self, error: LLMConnectorError) -> tuple[str, int, str]:
-        return self._provider, self._failed, type(error).__name__
+        return self._provider, self.failed_attempts, type(error).__name__
 
     def _open(self, interval: float) -> None:
         self._until = self._now() + interval
-        self._interval = interval
-        if self._shared is not None:
-            self._shared.open(interval)
+        self.interval = interval
+        if self.shared is not None:
+            self.shared.open(interval)
 
     def _sync(self, shared: SharedState) -> None:
         """Adopt what another process found out. Looks into the folder ten times a second at most: every request asks."""
@@ -139,7 +142,7 @@ class Breaker:
         opened = shared.opened()
         if opened is not None:
             left, interval = opened
-            self._until, self._interval = now + left, interval
+            self._until, self.interval = now + left, interval
             self._last = self._last or "found by another process"
-        elif self._interval:
-            self._interval, self._failed = 0.0, 0
+        elif self.interval:
+            self.interval, self.failed_attempts = 0.0, 0

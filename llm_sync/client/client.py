@@ -139,7 +139,7 @@ class LLMClient:
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **request_fields)
-        if (model in self._routed.names or (model is not None and "," in model)) and self._routed.includes(request):
+        if model in self._routed.names or (model is not None and "," in model and self._routed.includes(request)):
             return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
         if self.dispatcher.caching is not None:

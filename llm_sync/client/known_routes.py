@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llm_sync.attempts.breaker import Breaker
 from llm_sync.client import route_rules
@@ -16,22 +17,30 @@ from llm_sync.errors import ContextLengthExceededError, LLMConnectorError
 from llm_sync.models import ModelRequest
 from llm_sync.models.route import RouteStep
 
+if TYPE_CHECKING:
+    from llm_sync.attempts.rate_gate import Gate
+    from llm_sync.dispatch.queue import ProviderRequestQueue
+
 MAX_KNOWN = 256  # of ad hoc ones there may be any number
 
 
 class Candidate:
-    """One entry of a route. ``window``: the context window of its model in tokens, None if the configuration does not say."""
+    """One entry of a route. ``window``: the context window of its model in tokens, None if the configuration does not say.
+    ``queue``: of its provider, and ``gate``, once a request needed them. ``passed_over``: what the breaker said last of it, and
+    what the record says then: while that does not change, it is the same for all requests."""
 
-    __slots__ = ("breaker", "entry", "passed_over", "window")
+    __slots__ = ("breaker", "entry", "gate", "passed_over", "queue", "window")
 
     def __init__(self, entry: ResolvedEntry, breaker: Breaker, window: int | None) -> None:
         self.entry = entry
         self.breaker = breaker
         self.window = window
+        self.queue: ProviderRequestQueue | None = None
+        self.gate: Gate | None = None
         self.passed_over: tuple[LLMConnectorError | None, RouteStep | None] = (None, None)
 
     def step_of_refusal(self, refusal: LLMConnectorError) -> RouteStep:
-        """What the record says of an entry that the breaker refused. While it does, that is the same for all requests."""
+        """What the record says of an entry that the breaker refused."""
         known, step = self.passed_over
         if step is None or known is not refusal:
             step = step_of(self.entry, refusal)
@@ -64,21 +73,19 @@ class KnownRoute:
     def __init__(self, route: ResolvedRoute, candidates: list[Candidate], queues: ConcurrentLLMManager) -> None:
         self.route = route
         self.providers = route.providers()
-        self._candidates = candidates
+        self.candidates = candidates
         self._queues = queues
         self._turns = itertools.count()
         self._cycle = cycle(tuple(entry.weight for entry in route.entries))  # round-robin: all weights are 1
 
     def in_order(self) -> list[Candidate]:
-        """The candidates in the order in which one request asks them; the caller may change the list."""
-        if self.route.spread is None:
-            return self._candidates.copy()
+        """The candidates in the order in which one request asks them, for a route that has a ``spread``."""
         if self.route.spread == "least-busy":
-            busy = [self._load(candidate) for candidate in self._candidates]
+            busy = [self._load(candidate) for candidate in self.candidates]
             start = busy.index(min(busy))
         else:
             start = self._cycle[next(self._turns) % len(self._cycle)]
-        return self._candidates[start:] + self._candidates[:start]
+        return self.candidates[start:] + self.candidates[:start]
 
     def _load(self, candidate: Candidate) -> int:
         status = self._queues.queue(candidate.entry.target.provider).status()
@@ -99,20 +106,20 @@ class KnownRoutes:
         self._manager = manager
         self._endpoint = endpoint
         self._breaker = breaker
-        self._known: dict[str | None, KnownRoute] = {}
+        self.known: dict[str | None, KnownRoute] = {}
 
     def of(self, model: str | None) -> KnownRoute:
         """The route that a model's name stands for. Raises as ``resolve_route``."""
-        known = self._known.get(model)
+        known = self.known.get(model)
         if known is None:
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
+            if len(self.known) >= MAX_KNOWN:
+                self.known.clear()
             route = resolve_route(self._config, model)
             for provider in route.providers():
                 with contextlib.suppress(LLMConnectorError):  # raised again when it is asked
                     self._endpoint(provider)  # now: while the client closes, none is made
             candidates = [self._candidate(entry) for entry in route.entries]
-            known = self._known.setdefault(model, KnownRoute(route, candidates, self._manager))
+            known = self.known.setdefault(model, KnownRoute(route, candidates, self._manager))
         return known
 
     def _candidate(self, entry: ResolvedEntry) -> Candidate:

@@ -31,23 +31,24 @@ class RouteCall:
     ``first_queue``: where it waits then; ``key``: that call's.
     """
 
+    key: int | None = None
+    step: Step | None = None
+    first: Step | None = None  # prepared by the thread that made the call
+    first_call: ProviderCall | None = None
+    first_queue: ProviderRequestQueue | None = None
+    is_under_way = False  # whether a step was queued: the next ones continue the request
+    deadline: float | None = None  # seconds for the whole route
+    _began_at: float | None = None  # monotonic; when the first provider was asked that made an attempt
+    _future: RelayedFuture | None = None
+    _stopped = False
+
     def __init__(self, way: Way, name: str, candidates: list[Candidate], around: Around | None = None) -> None:
         self.way = way
         self.name = name
         self.left = candidates
-        self.key: int | None = None
         self.around = around
         self.steps: list[RouteStep] = []
-        self.step: Step | None = None
-        self.first: Step | None = None  # prepared by the thread that made the call
-        self.first_call: ProviderCall | None = None
-        self.first_queue: ProviderRequestQueue | None = None
         self.provider, self.model = candidates[0].entry.target
-        self.is_under_way = False  # whether a step was queued: the next ones continue the request
-        self.deadline: float | None = None  # seconds for the whole route
-        self._began_at: float | None = None  # monotonic; when the first provider was asked that made an attempt
-        self._future: RelayedFuture | None = None
-        self._stopped = False
 
     def __call__(self) -> Any:
         """A relay is begun, not called."""
@@ -60,13 +61,7 @@ class RouteCall:
         self._future = future
         step, self.first = self.first, None
         assert step is not None  # noqa: S101  (Routes.call_for prepares it)
-        queue = future.owner.step_queue
-        if queue is None:
-            self._enter(step, block=block, timeout=timeout)
-        else:
-            self.step = step
-            self.is_under_way = True
-            queue.accept(future, block=block, timeout=timeout)
+        self._enter(step, block=block, timeout=timeout)
 
     def _enter(self, step: Step, **options: Any) -> None:
         self.provider, self.model = step.entry.target
@@ -178,7 +173,8 @@ class RouteCall:
     def failed_first(self, future: RelayedFuture, error: BaseException) -> BaseException | None:
         """The first step has failed: what the caller gets; None if the route goes on, and ends ``future`` later."""
         step, elapsed = self.step, future.elapsed or 0.0
-        assert step is not None  # noqa: S101  (begin sets it)
+        assert step is not None  # noqa: S101  (Routes.call_for sets it)
+        self._future, self.is_under_way = future, True
         if not isinstance(error, LLMConnectorError):
             return error
         step.breaker.failed(error, probe=step.probe)
@@ -202,8 +198,9 @@ class RouteCall:
         """A step has ended after so many seconds: its answer, with the whole route on it."""
         step = self.step
         assert step is not None  # noqa: S101  (an answer came from one)
-        if self.first_call is not None:
-            step.breaker.succeeded()
+        breaker = step.breaker
+        if self.first_call is not None and (breaker.failed_attempts or breaker.interval):
+            breaker.succeeded()
         if not isinstance(answer, ModelResponse):
             return answer
         values, usage, (provider, model) = answer.__dict__, answer.usage, step.entry.target

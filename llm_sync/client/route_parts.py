@@ -11,9 +11,8 @@ from llm_sync.models.route import RouteStep
 from llm_sync.runtime.steps import Steps
 
 if TYPE_CHECKING:
-    from llm_sync.attempts.breaker import Breaker
+    from llm_sync.client.known_routes import Candidate
     from llm_sync.client.middleware import Next
-    from llm_sync.config.routes import ResolvedEntry
 
 Around = Callable[[PreparedRequest, "Next", Any, Callable[[PreparedRequest], Steps[ModelResponse]]], Steps[ModelResponse]]
 """``around(prepared, send, call, further)``, in steps, around each step of a RouteCall: ``further(prepared)`` goes on."""
@@ -23,19 +22,15 @@ class Step:
     """A model of the route that is asked. ``probe``: it is a single attempt, to find out whether the provider answers again.
     ``stored``: the answer that the cache has, so that nobody is asked."""
 
-    __slots__ = ("breaker", "entry", "future", "prepared", "probe", "stored")
+    __slots__ = ("breaker", "candidate", "entry", "future", "prepared", "probe", "stored")
 
     def __init__(
-        self,
-        entry: ResolvedEntry,
-        prepared: PreparedRequest,
-        breaker: Breaker,
-        probe: bool,
-        stored: ModelResponse | None = None,
+        self, candidate: Candidate, prepared: PreparedRequest, probe: bool, stored: ModelResponse | None = None
     ) -> None:
-        self.entry = entry
+        self.candidate = candidate
+        self.entry = candidate.entry
+        self.breaker = candidate.breaker
         self.prepared = prepared
-        self.breaker = breaker
         self.probe = probe
         self.stored = stored
         self.future: Any = None  # a RequestFuture, once it is queued; None of a first call

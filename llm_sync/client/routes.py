@@ -79,18 +79,23 @@ class Routes:
         ``options``: those of ``Dispatcher.prepare``; those that are None count as not given. ``around`` runs around each step.
         Raises what is wrong with the request.
         """
-        known = self._known.of(request.model)
+        known = self._known.known.get(request.model) or self._known.of(request.model)
         call = RoutedCall(self, known, request, options or {}, around)
         step = self.next_step(call, force=False)
         if step is None:  # all of them are known to fail: the first is asked all the same, as without a route
-            call.left, call.steps = known.in_order(), []
+            call.left, call.steps = known.candidates.copy(), []
             step = self.next_step(call, force=True)
-        call.first = step
-        if step is not None and step.stored is None and around is None:  # nothing stands around it
-            call.provider, call.model = step.entry.target
-            call.first_queue = self._manager.queue(call.provider)
-            call.first_call = self._dispatcher.call_for(step.prepared)
-            call.key = call.first_call.key
+        assert step is not None  # noqa: S101  (it is asked, or what is wrong with the request was raised)
+        if step.stored is not None or around is not None:
+            call.first = step
+            return call
+        call.step = step  # nothing stands around it, so the caller's future waits for it
+        call.provider, call.model = step.entry.target
+        call.first_queue = step.candidate.queue
+        if call.first_queue is None:
+            call.first_queue = step.candidate.queue = self._manager.queue(call.provider)
+        call.first_call = self._dispatcher.call_for(step.prepared)
+        call.key = call.first_call.key
         return call
 
     # What a call needs (route_call.Way) -----------------------------------------------------------------------------
@@ -105,13 +110,16 @@ class Routes:
             if self._dispatcher.caching is not None:
                 numbered, stored = self._looked_up(call, entry)
                 if stored is not None and numbered is not None:
-                    return Step(entry, numbered, breaker, False, stored)
+                    return Step(candidate, numbered, False, stored)
                 if numbered is None:
                     continue
-            refusal, probe = (None, False) if force else breaker.ask()
-            if refusal is not None:
-                call.steps.append(candidate.step_of_refusal(refusal))
-                continue
+            probe = False
+            if not force and (breaker.interval or breaker.shared is not None):
+                refusal, probe = breaker.ask()
+                if refusal is not None:
+                    known, step = candidate.passed_over
+                    call.steps.append(step if step is not None and known is refusal else candidate.step_of_refusal(refusal))
+                    continue
             if candidate.window is not None and call.steps:
                 misfit = candidate.does_not_fit(call.request_for(entry), candidate.window)
                 if misfit is not None:
@@ -120,13 +128,18 @@ class Routes:
             prepared = numbered or self._prepared(call, entry)
             if prepared is None:
                 continue
-            cooling = None if force else self._cooling(call, prepared)
-            if cooling is not None:
-                call.note(entry, cooling)
-                continue
+            # In a batch, the last one of a route waits while its provider cools down.
+            if not force and "rate_limit" in call.route.classes and (call.left or call.around is None):
+                gate = candidate.gate
+                if gate is None:
+                    gate = candidate.gate = self._endpoint(entry.target.provider).gate
+                cooling = gate.refusal(prepared.options.max_retry_after)
+                if cooling is not None:
+                    call.note(entry, cooling)
+                    continue
             if probe:
                 prepared = replace(prepared, options=replace(prepared.options, max_retries=0))
-            return Step(entry, prepared, breaker, probe)
+            return Step(candidate, prepared, probe)
         return None
 
     def _prepared(self, call: RoutedCall, entry: ResolvedEntry) -> PreparedRequest | None:
@@ -135,7 +148,11 @@ class Routes:
         A spent budget, and a client that is closed, end the route whichever entry it is.
         """
         try:
-            return self._dispatcher.prepare(call.request_for(entry), target=entry.target, **{**entry.attempts, **call.options})
+            request = call.request_for(entry) if entry.settings or call.is_under_way else call.request
+            if not entry.attempts:
+                return self._dispatcher.prepare(request, target=entry.target, **call.options)
+            given = {name: value for name, value in call.options.items() if value is not None}
+            return self._dispatcher.prepare(request, target=entry.target, **{**entry.attempts, **given})
         except (ClientClosedError, BudgetExceededError):
             raise
         except LLMConnectorError as error:
@@ -163,12 +180,6 @@ class Routes:
                 raise
             call.note(entry, error)
             return None, None
-
-    def _cooling(self, call: RoutedCall, prepared: PreparedRequest) -> LLMConnectorError | None:
-        """Why a model is passed over while its provider cools down. In a batch, the last one of a route waits instead."""
-        if "rate_limit" not in call.route.classes or (call.around is not None and not call.left):
-            return None
-        return self._endpoint(prepared.provider).gate.refusal(prepared.options.max_retry_after)
 
     def queue(self, call: RouteCall, step: Step, **options: Any) -> None:
         """Put the step into its provider's queue, with StepMiddleware around it; ``step.future`` is set before that."""
@@ -222,12 +233,13 @@ class RoutedCall(RouteCall):
     def __init__(
         self, way: Routes, known: KnownRoute, request: ModelRequest, options: Mapping[str, Any], around: Around | None
     ) -> None:
-        super().__init__(way, known.route.name, known.in_order(), around)
+        left = known.candidates.copy() if known.route.spread is None else known.in_order()
+        super().__init__(way, known.route.name, left, around)
         self.known = known
         self.route = known.route
         self._is_shared = not _has_mutable_parts(request)
         self.request = request if self._is_shared else _detached(request)
-        self.options = {name: value for name, value in options.items() if value is not None}
+        self.options = options
 
     def request_for(self, entry: ResolvedEntry) -> ModelRequest:
         """The request as one entry gets it: with the entry's settings where the request has none."""

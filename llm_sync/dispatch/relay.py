@@ -58,9 +58,13 @@ class RelayQueue:
         relay: Any = future._call  # noqa: SLF001
         try:
             self._pending[future] = relay
-            if self._closing or future.owner.step_queue is None:  # which refuses by itself while the process ends
+            queue = future.owner.step_queue
+            if self._closing or queue is None:  # a queue refuses by itself while the process ends
                 self._refuse_when_closed(relay)
-            relay.begin(future, block=block, timeout=timeout)
+            if queue is None:
+                relay.begin(future, block=block, timeout=timeout)
+            else:
+                queue.accept(future, block=block, timeout=timeout)
         except BaseException:
             future.withdraw()
             self._pending.pop(future, None)
@@ -78,6 +82,10 @@ class RelayQueue:
         future.release_call()
         if relay is not None and future.cancelled():
             relay.withdraw()
+
+    def forget(self, future: RequestFuture) -> None:
+        """A future is done that waited for its first step itself."""
+        self._pending.pop(future, None)
 
     def on_worker(self) -> bool:
         """Whether the calling thread is a worker of this queue: it has none. The futures know which ones they need."""

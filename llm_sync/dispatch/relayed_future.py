@@ -21,6 +21,9 @@ class Relays(Protocol):
     def on_done(self, future: RequestFuture) -> None:
         """Forget a future that is done."""
 
+    def forget(self, future: RequestFuture) -> None:
+        """Likewise, if it waited for its first step itself."""
+
 
 class Relay(Protocol):
     """One request that goes from queue to queue. ``provider`` and ``model``: where it is now.
@@ -83,8 +86,10 @@ class RelayOwner:
     def on_done(self, future: RequestFuture) -> None:
         """Forget a future that is done."""
         self._is_worker = None
-        self._queue.on_done(future)
-        if self.step_queue is not None:
+        if self.step_queue is None:
+            self._queue.on_done(future)
+        else:
+            self._queue.forget(future)
             self.step_queue.on_done(future)
 
 

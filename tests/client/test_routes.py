@@ -41,7 +41,7 @@ from llm_sync.models.route import Route
 from llm_sync.simulator import Response, Simulator
 
 PATIENCE_S = 10.0
-MAX_ADDED_CALLS = 30  # a plain call has some 110 there; with 90 more a route cost a third of a call's time
+MAX_ADDED_CALLS = 15  # a plain call has some 110 there; with 90 more a route cost a third of a call's time
 THREE = """
 defaults: {retry_base: 0, max_retries: 1, model: smart}
 providers:
