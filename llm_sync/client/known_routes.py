@@ -14,7 +14,7 @@ from llm_sync.config.models import LLMConfig
 from llm_sync.config.routes import ResolvedEntry, ResolvedRoute, resolve_route
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.errors import ContextLengthExceededError, LLMConnectorError
-from llm_sync.models import ModelRequest
+from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.models.route import RouteStep
 
 if TYPE_CHECKING:
@@ -65,6 +65,25 @@ def step_of(entry: ResolvedEntry, error: LLMConnectorError, elapsed: float = 0.0
     attempts, possibly_billed = error.attempts or 0, error.possibly_billed
     name = type(error).__name__
     return RouteStep(*entry.target, name, error.message, attempts, possibly_billed, cost, *tokens, elapsed=elapsed)
+
+
+def step_of_answer(entry: ResolvedEntry, answer: ModelResponse, elapsed: float) -> RouteStep:
+    """What the record says of the entry that answered."""
+    step, usage = object.__new__(RouteStep), answer.usage
+    values = {
+        "provider": entry.target.provider,
+        "model": entry.target.model,
+        "error": None,
+        "message": "",
+        "attempts": answer.attempts,
+        "possibly_billed": 0,
+        "cost": answer.__dict__["cost_estimate"],  # perhaps pending: looking it up takes longer than many a request
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "elapsed": elapsed,
+    }
+    object.__setattr__(step, "__dict__", values)  # every request makes one: this takes a third of the time of a call
+    return step
 
 
 class KnownRoute:

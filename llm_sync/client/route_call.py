@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client.known_routes import Candidate, step_of
+from llm_sync.client.known_routes import Candidate, step_of, step_of_answer
 from llm_sync.client.route_parts import Around, Step, Way
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch.future import RequestFuture
@@ -203,12 +203,10 @@ class RouteCall:
             breaker.succeeded()
         if not isinstance(answer, ModelResponse):
             return answer
-        values, usage, (provider, model) = answer.__dict__, answer.usage, step.entry.target
-        cost = values["cost_estimate"]  # perhaps pending: looking it up takes longer than many a request
-        tokens = usage.input_tokens, usage.output_tokens
-        last = RouteStep(provider, model, None, "", answer.attempts, 0, cost, *tokens, elapsed)
+        values = answer.__dict__.copy()
+        values["route"] = (*self.steps, step_of_answer(step.entry, answer, elapsed))
         routed = object.__new__(type(answer))  # its values were checked
-        routed.__dict__.update(values, route=(*self.steps, last))
+        object.__setattr__(routed, "__dict__", values)
         return routed
 
     def _finished(self, error: LLMConnectorError) -> LLMConnectorError:

@@ -24,9 +24,7 @@ class Step:
 
     __slots__ = ("breaker", "candidate", "entry", "future", "prepared", "probe", "stored")
 
-    def __init__(
-        self, candidate: Candidate, prepared: PreparedRequest, probe: bool, stored: ModelResponse | None = None
-    ) -> None:
+    def __init__(self, candidate: Candidate, prepared: PreparedRequest, probe: bool, stored: ModelResponse | None = None) -> None:
         self.candidate = candidate
         self.entry = candidate.entry
         self.breaker = candidate.breaker
