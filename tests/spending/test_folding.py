@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llm_sync.cli.console.spend_text import spend_lines
 from llm_sync.config.budgets import Budget
 from llm_sync.spending import folding
 from llm_sync.spending.caps import Refusal
@@ -239,3 +240,10 @@ def test_absurd_amounts_break_no_report(ledger: Ledger, clock: Any) -> None:
     clock.pass_time(3 * DAY)
     fold_all(ledger, clock)
     assert spent_by("model")[0].requests == 20
+
+
+def test_runs_have_names_that_no_budget_can_have() -> None:
+    """In the table of budgets."""
+    found = [Row(key, 1, 2, 3, 0.5, 0.0, 0, 0.0) for key in ("run/0123456789abcdef", "run/", "run", "daily")]
+    names = [line.split("  ")[1].strip() for line in spend_lines("budget", found)[1:]]
+    assert names == ["max_cost of run 0123456789abcdef", "max_cost of earlier runs", "run", "daily"]
