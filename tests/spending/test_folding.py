@@ -245,5 +245,5 @@ def test_absurd_amounts_break_no_report(ledger: Ledger, clock: Any) -> None:
 def test_runs_have_names_that_no_budget_can_have() -> None:
     """In the table of budgets."""
     found = [Row(key, 1, 2, 3, 0.5, 0.0, 0, 0.0) for key in ("run/0123456789abcdef", "run/", "run", "daily")]
-    names = [line.split("  ")[1].strip() for line in spend_lines("budget", found)[1:]]
+    names = [line.split("  ")[1].strip() for line in spend_lines("budget", found, [])[1:]]
     assert names == ["max_cost of run 0123456789abcdef", "max_cost of earlier runs", "run", "daily"]
