@@ -19,7 +19,7 @@ from llm_sync.runtime.interrupts import Flag
 from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, in_one_step
 
 MAX_STARTS = 32  # requests started before the loop looks at those in flight again
-MAX_WAKING_DELAY_S = 0.002  # how long a thread may sleep on, at most, when its request is done and others are about to be
+MAX_WAKING_DELAY_S = 0.01  # how long a thread may sleep on, at most, when its request is done and others are about to be
 
 
 class MultiplexedSource(Source, Protocol):

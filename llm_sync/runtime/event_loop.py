@@ -52,7 +52,7 @@ class EventLoop:
         # it sleeps and then looks for messages.
         self._messages: deque[Callable[[], object]] = deque()
         self._asleep: dict[int, None] = {}  # the number of the turn that sleeps; whoever wakes it takes that number away
-        self._turns = 0
+        self.turns = 0  # so far, the current one included
         self._timers: dict[Timer, None] = {}
         self._next_due = math.inf  # not later than the earliest timer
         self._closed = False
@@ -106,8 +106,8 @@ class EventLoop:
         ``may_sleep`` is asked after the loop has declared that it sleeps, so whoever changes its answer and calls ``wake``
         afterwards cannot be missed.
         """
-        self._turns += 1
-        self._asleep[self._turns] = None
+        self.turns += 1
+        self._asleep[self.turns] = None
         now = clock.now()
         wait = 0.0
         if not self._messages and may_sleep():

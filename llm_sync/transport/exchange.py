@@ -129,9 +129,11 @@ class Exchange:
             self._add_pause()
         self._due = monotonic()
 
-    def attach_socket(self, sock: socket.socket) -> None:
-        """From now on an abort shuts ``sock`` down. Raises ConnectionAbortedError if the abort came before."""
-        self._sockets.add(sock)
+    def attach_socket(self, sock: socket.socket, *, is_known: bool = False) -> None:
+        """From now on an abort shuts ``sock`` down; ``is_known``: an earlier exchange has used it. Raises
+        ConnectionAbortedError if the abort came before."""
+        if not is_known:
+            self._sockets.add(sock)
         self.sock = sock
         if self._control is not None:
             self._attached = True

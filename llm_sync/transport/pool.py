@@ -140,7 +140,8 @@ class DeadlineConnection(_HTTPConnection):
         exchange.reused = self.idle_since is not None
         exchange.round_trip = self.round_trip
         exchange.phase = "headers"
-        exchange.attach_socket(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
+        sock = getattr(self.sock, "socket", self.sock)  # urllib3's TLS inside TLS wraps the outer socket
+        exchange.attach_socket(sock, is_known=exchange.reused)
         return self.sock
 
     def _new_conn(self) -> socket.socket:

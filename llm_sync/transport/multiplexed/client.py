@@ -36,6 +36,7 @@ class MultiplexedClient:
         self._without_head: dict[Any, list[Transfer]] = {}  # by head: wait for the first request that sends it
         self._uncacheable: set[Any] = set()
         self._links: dict[int, _Link] = {}  # watched connections, by descriptor
+        self._unpatched, self._looked_in_turn = False, -1
 
     def start(self, call: HTTPCall, done: Done) -> None:
         """Begin ``call``; the loop calls ``done`` with its Reply, or with the error that HTTPClient.request would raise."""
@@ -44,10 +45,16 @@ class MultiplexedClient:
         except Exception as error:  # noqa: BLE001  (the request's outcome)
             self.loop.call_soon(partial(done, None, error.with_traceback(None)))
             return
-        if target.proxy is not None or not target.is_pooled or not call.timeout > 0 or not patch_detection.is_unpatched():
+        if target.proxy is not None or not target.is_pooled or not call.timeout > 0 or not self._is_unpatched():
             self.in_helper(call.run, done)
         else:
             self._find_head(Transfer(self, target, call, done))
+
+    def _is_unpatched(self) -> bool:
+        """Whether no tool steps in, asked once for all calls that are started in one turn of the loop."""
+        if self._looked_in_turn != self.loop.turns:
+            self._looked_in_turn, self._unpatched = self.loop.turns, patch_detection.is_unpatched()
+        return self._unpatched
 
     # Heads
 

@@ -194,13 +194,15 @@ class Transfer:
         result: Reply | Exception
         conn = self.conn
         assert conn is not None  # noqa: S101
-        with active.during(exchange):
-            try:
-                if self._reader.surplus:
-                    client.unwatch(self.descriptor)  # it will be closed
-                result = fast_path.finish(self._reader, self.pool, conn, exchange)
-            except Exception as error:  # noqa: BLE001  (a body that cannot be decoded, or is too large)
-                result = error.with_traceback(None)
+        outer = active.replace(exchange)
+        try:
+            if self._reader.surplus:
+                client.unwatch(self.descriptor)  # it will be closed
+            result = fast_path.finish(self._reader, self.pool, conn, exchange)
+        except Exception as error:  # noqa: BLE001  (a body that cannot be decoded, or is too large)
+            result = error.with_traceback(None)
+        finally:
+            active.replace(outer)
         self.conn = None
         client.serve_waiting()
         self._report(result, is_stale=False)
