@@ -131,8 +131,8 @@ def test_the_variable_names_the_default(llm: Run, folder: Path, monkeypatch: pyt
     """$LLM_SYNC_CONFIG, a name or a path, is what is used when none is named."""
     for value in ("streams", "config/llms/streams.yml", str(folder / "streams.yml")):
         monkeypatch.setenv("LLM_SYNC_CONFIG", value)
-        found = [each["name"] for each in map(json.loads, llm("configs", "--json").out.splitlines()) if each["default"]]
-        assert found == (["streams"] if not os.path.isabs(value) else [])
+        defaults = [each["name"] for each in map(json.loads, llm("configs", "--json").out.splitlines()) if each["default"]]
+        assert defaults == (["streams"] if not os.path.isabs(value) else [])
 
 
 def test_one_of_the_same_name_is_hidden(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -282,14 +282,14 @@ def test_every_option_says_what_it_does() -> None:
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    found: list[argparse.Action] = []
+    actions: list[argparse.Action] = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
-                found += _actions(command)
+                actions += _actions(command)
         else:
-            found.append(action)
-    return found
+            actions.append(action)
+    return actions
 
 
 def _plain(roff: str) -> str:

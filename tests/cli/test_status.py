@@ -45,8 +45,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any]) -> Callable[..., str]:
     """What is printed of these processes."""
 
-    def show(*found: RunningProcess, held: Sequence[Holder] = (), options: tuple[str, ...] = ()) -> str:
-        monkeypatch.setattr(status, "running_processes", lambda: list(found))
+    def show(*processes: RunningProcess, held: Sequence[Holder] = (), options: tuple[str, ...] = ()) -> str:
+        monkeypatch.setattr(status, "running_processes", lambda: list(processes))
         monkeypatch.setattr(status, "slot_holders", lambda: list(held))
         monkeypatch.setattr(status, "_now", lambda: NOW)
         ran = llm("status", *options)
@@ -273,23 +273,23 @@ def test_machine_wide_without_a_folder_sends_nothing(ask: Callable[..., Any], tm
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Three looks without pauses in between; the third pause is cut short by Ctrl-C."""
-    found: list[int] = []
+    pauses: list[int] = []
 
     def pause(seconds: float) -> None:
-        found.append(1)
-        if len(found) == 3:
+        pauses.append(1)
+        if len(pauses) == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(status, "_sleep", pause)
-    return found
+    return pauses
 
 
 def test_watching_in_a_pipe_prints_one_look_after_the_other(
     monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any], looks: list[int]
 ) -> None:
     """Each has a date and a blank line after it; Ctrl-C is the usual end and prints nothing."""
-    found = iter([[process(openai=RunningProvider(done=count))] for count in (1, 2, 3)])
-    monkeypatch.setattr(status, "running_processes", lambda: next(found))
+    views = iter([[process(openai=RunningProvider(done=count))] for count in (1, 2, 3)])
+    monkeypatch.setattr(status, "running_processes", lambda: next(views))
     ran = llm("status", "--watch")
     assert (ran.status, ran.err) == (130, "")
     each = ran.out.split("\n\n")
@@ -370,8 +370,8 @@ def test_a_terminal_that_is_too_low_shows_the_beginning(monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("LINES", "6")
     terminal: Any = Terminal()
-    found = [process(pid=number, openai=RunningProvider(done=1)) for number in range(20)]
-    status._print(terminal, found, [], NOW, watch=True, clears=True)
+    processes = [process(pid=number, openai=RunningProvider(done=1)) for number in range(20)]
+    status._print(terminal, processes, [], NOW, watch=True, clears=True)
     lines = terminal.written.splitlines()
     assert len(lines) == 5
     assert lines[-1] == "…"
