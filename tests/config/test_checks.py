@@ -232,7 +232,7 @@ def test_mistakes_around_the_providers(problems: Problems, text: str, expected: 
 
 def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
     """Form, schema and relations together, each at its line."""
-    found = problems(
+    reported = problems(
         """\
         defaults:
           temperature: 3
@@ -249,13 +249,15 @@ def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
         extra: 1
         """
     )
-    assert [problem.split(": ")[0] for problem in found] == [f"x.yaml:{line}" for line in (2, 3, 6, 7, 8, 10, 11, 12, 13)]
+    assert [problem.split(": ")[0] for problem in reported] == [f"x.yaml:{line}" for line in (2, 3, 6, 7, 8, 10, 11, 12, 13)]
 
 
 def test_a_problem_in_an_alias_is_reported_where_it_is_used(problems: Problems) -> None:
     """Paths are those of the use, lines those of the text."""
-    found = problems("providers:\n  a: &a\n    temperature: 3\n  b: *a\n  c:\n    <<: *a\n")
-    assert [problem.split(": expected")[0] for problem in found] == [f"x.yaml:3: providers.{name}.temperature" for name in "abc"]
+    reported = problems("providers:\n  a: &a\n    temperature: 3\n  b: *a\n  c:\n    <<: *a\n")
+    assert [problem.split(": expected")[0] for problem in reported] == [
+        f"x.yaml:3: providers.{name}.temperature" for name in "abc"
+    ]
 
 
 def test_unset_variables_are_no_problems(load: Load) -> None:

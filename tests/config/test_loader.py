@@ -131,9 +131,9 @@ def test_configurations_are_listed_in_the_order_they_are_found(
     write("x", "config/llms/.hidden.yaml")
     (tmp_path / "config/llms/folder.yaml").mkdir()
     monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", "first")
-    found = ConfigLoader().list_available_configs()
-    assert found == ["a", "b", "./config/llms/b.yaml", "c"]
-    assert [model_of(ConfigLoader().load_config(name)) for name in found] == ["m2", "m1", "m3", "m4"]
+    names = ConfigLoader().list_available_configs()
+    assert names == ["a", "b", "./config/llms/b.yaml", "c"]
+    assert [model_of(ConfigLoader().load_config(name)) for name in names] == ["m2", "m1", "m3", "m4"]
     assert ConfigLoader("config/llms").list_available_configs() == ["b", "c"]
 
 

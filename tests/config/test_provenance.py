@@ -41,22 +41,22 @@ def places(origins: Provenance) -> dict[str, tuple[object, str | None, int | Non
 
 def test_each_level_gives_what_no_nearer_one_gives(explained: Provenance) -> None:
     """A key without a value is as good as absent; default_params are the provider's; the rest is the default."""
-    found = places(explained)
-    assert found["timeout"] == (10, "defaults.timeout", 2)
-    assert found["max_tokens"] == (7, "providers.p.max_tokens", 9)
-    assert found["seed"] == (1, "providers.p.default_params.seed", 10)
-    assert found["retry_cap"] == (5, "providers.p.default_params.retry_cap", 10)
-    assert found["deadline"] == (600.0, None, None)
-    assert found["concurrency"] == (1, None, None)
-    assert "top_p" not in found
-    assert found["type"] == ("openai", "providers.p.type", 7)
+    origins = places(explained)
+    assert origins["timeout"] == (10, "defaults.timeout", 2)
+    assert origins["max_tokens"] == (7, "providers.p.max_tokens", 9)
+    assert origins["seed"] == (1, "providers.p.default_params.seed", 10)
+    assert origins["retry_cap"] == (5, "providers.p.default_params.retry_cap", 10)
+    assert origins["deadline"] == (600.0, None, None)
+    assert origins["concurrency"] == (1, None, None)
+    assert "top_p" not in origins
+    assert origins["type"] == ("openai", "providers.p.type", 7)
 
 
 def test_provider_specific_is_listed_key_by_key(explained: Provenance) -> None:
     """As it is merged."""
-    found = places(explained)
-    assert found["provider_specific.a"] == (1, "defaults.provider_specific.a", 4)
-    assert found["provider_specific.b"] == (2, "providers.p.provider_specific.b", 11)
+    origins = places(explained)
+    assert origins["provider_specific.a"] == (1, "defaults.provider_specific.a", 4)
+    assert origins["provider_specific.b"] == (2, "providers.p.provider_specific.b", 11)
 
 
 def test_values_with_the_name_of_a_secret_are_masked(explained: Provenance) -> None:
@@ -89,8 +89,8 @@ def test_keys_are_shown_as_references(tmp_path: Path, written: str, shown: str) 
     """Text of their own, defaults too, may be (part of) the key."""
     path = tmp_path / "x.yaml"
     path.write_text(f'providers: {{p: {{type: openai, api_key: "{written}", headers: {{Authorization: "{written}"}}}}}}')
-    found = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
-    assert found["api_key"] == found["headers.Authorization"] == shown
+    values = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
+    assert values["api_key"] == values["headers.Authorization"] == shown
 
 
 def test_what_comes_from_a_variable_stays_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,11 +102,11 @@ defaults: {provider_specific: {route: "${ORIGINS_TOKEN}", of: [{a: "x-${ORIGINS_
 providers:
   p: {type: openai, headers: {X-Api: "${ORIGINS_TOKEN}", X-Team: "${TEAM:-blue}", X-Price: "$$5"}, query: {k: "${ORIGINS_TOKEN}"}}
 """)
-    found = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
-    assert "sk-marker" not in str(found)
-    assert found["headers.X-Api"] == found["query.k"] == found["provider_specific.route"] == "${ORIGINS_TOKEN}"
-    assert found["provider_specific.of"] == [{"a": "x-${ORIGINS_TOKEN}"}]
-    assert (found["headers.X-Team"], found["headers.X-Price"]) == ("${TEAM:-blue}", "$$5")
+    values = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
+    assert "sk-marker" not in str(values)
+    assert values["headers.X-Api"] == values["query.k"] == values["provider_specific.route"] == "${ORIGINS_TOKEN}"
+    assert values["provider_specific.of"] == [{"a": "x-${ORIGINS_TOKEN}"}]
+    assert (values["headers.X-Team"], values["headers.X-Price"]) == ("${TEAM:-blue}", "$$5")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_of_a_command_only_the_program_is_shown(tmp_path: Path) -> None:
     """Its arguments may hold what nobody should see."""
     path = tmp_path / "x.yaml"
     path.write_text("providers: {p: {type: openai, api_key_command: [/usr/bin/vault, --token, sk-marker]}}")
-    found = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
-    assert found["api_key_command"] == "vault ***"
+    values = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
+    assert values["api_key_command"] == "vault ***"
 
 
 def test_variables_are_listed_with_their_fields(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_what_is_found(elsewhere: Path) -> None:
         ConfigFile(f"{user}/a.yaml", f"{user}/a.yaml"),
         ConfigFile("b", f"{user}/b.yml"),
     ]
-    assert ConfigLoader().list_available_configs() == [found.name for found in search_path.available()]
+    assert ConfigLoader().list_available_configs() == [file.name for file in search_path.available()]
 
 
 def test_every_name_found_leads_to_its_file(elsewhere: Path) -> None:
@@ -68,5 +68,5 @@ def test_every_name_found_leads_to_its_file(elsewhere: Path) -> None:
     for name in ("a", "b.c", "d.yaml"):
         (folder / f"{name}.yaml").write_text("")
     loader = ConfigLoader(".")
-    for found in search_path.available("."):
-        assert loader.find(found.name).samefile(found.path)
+    for file in search_path.available("."):
+        assert loader.find(file.name).samefile(file.path)

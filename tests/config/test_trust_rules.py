@@ -134,8 +134,8 @@ def test_what_needs_trust(settings: str, problem: str, monkeypatch: pytest.Monke
     """Whatever decides who gets keys and prompts, runs, reads or gives instructions; with its line and field."""
     for name in ("SECRET", "HOST_PART", "PORT_PART"):
         monkeypatch.setenv(name, "1234")
-    found = provider(settings)
-    assert [text for text in found if text.startswith(f"x.yaml:2: providers.p.{problem}")] != [], found
+    reported = provider(settings)
+    assert [text for text in reported if text.startswith(f"x.yaml:2: providers.p.{problem}")] != [], reported
 
 
 def google(settings: str) -> list[str]:
@@ -163,8 +163,8 @@ def test_what_needs_trust_on_google_cloud(settings: str, problem: str, monkeypat
 
 def test_the_defaults_are_judged_as_the_providers_are() -> None:
     """What stands once for all providers is no safer."""
-    found = needs("defaults: {system_prompt: x, model: p/m, strict: true, seed: 7}\nproviders: {p: {type: openai}}\n")
-    assert found == ["x.yaml:1: defaults.system_prompt: gives the model instructions"]
+    reported = needs("defaults: {system_prompt: x, model: p/m, strict: true, seed: 7}\nproviders: {p: {type: openai}}\n")
+    assert reported == ["x.yaml:1: defaults.system_prompt: gives the model instructions"]
 
 
 def test_a_variable_that_is_not_set_needs_trust_as_well() -> None:
@@ -190,8 +190,8 @@ def test_every_key_of_the_schema_is_known_to_the_rules() -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_most_examples_need_no_trust(path: Path) -> None:
     """Those of the dialects' own hosts and of this machine work from a fresh checkout."""
-    found = needs(path.read_text("utf-8"))
-    assert (found != []) == (path.stem in ("azure", "bedrock", "google-cloud")), found
+    reported = needs(path.read_text("utf-8"))
+    assert (reported != []) == (path.stem in ("azure", "bedrock", "google-cloud")), reported
 
 
 def test_no_problem_shows_a_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,9 +102,9 @@ def test_a_provider_without_models_takes_any_name(load: Load) -> None:
 )
 def test_plain_http_is_reported_before_it_is_refused(load: Load, entry: str, count: int) -> None:
     """Anything but loopback, unless allowed."""
-    found = problem_texts(load(f"providers:\n  openai:\n    {entry}\n"))
-    assert len(found) == count
-    assert all(problem.startswith("x.yaml:3: providers.openai.base_url: plain http://") for problem in found)
+    reported = problem_texts(load(f"providers:\n  openai:\n    {entry}\n"))
+    assert len(reported) == count
+    assert all(problem.startswith("x.yaml:3: providers.openai.base_url: plain http://") for problem in reported)
 
 
 def test_keys_are_checked_on_request(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,16 +122,16 @@ def test_keys_are_checked_on_request(load: Load, monkeypatch: pytest.MonkeyPatch
           f: {type: openai, api_key: your-key-here}
         """
     )
-    found = environment(config)
-    assert [problem.split(" ")[0:2] for problem in found] == [
+    reported = environment(config)
+    assert [problem.split(" ")[0:2] for problem in reported] == [
         ["x.yaml:3:", "providers.b.api_key:"],
         ["x.yaml:4:", "providers.c.base_url:"],
         ["x.yaml:4:", "providers.c.api_key:"],
         ["x.yaml:5:", "providers.d.api_key_file:"],
         ["x.yaml:7:", "providers.f.api_key:"],
     ]
-    assert "NO_KEY is not set (set it in the environment" in found[2]
-    assert "MARKER" not in "".join(found)
+    assert "NO_KEY is not set (set it in the environment" in reported[2]
+    assert "MARKER" not in "".join(reported)
 
 
 def test_key_commands_are_not_run(write: Callable[..., Path], tmp_path: Path) -> None:
