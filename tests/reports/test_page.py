@@ -40,9 +40,9 @@ def page(output: Callable[..., str], records: list[dict[str, Any]], **options: A
 
 def data_of(text: str, element: str = "data") -> Any:
     """What a page holds for its script."""
-    found = re.search(f'<script type="application/json" id="{element}">(.*?)</script>', text, re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(f'<script type="application/json" id="{element}">(.*?)</script>', text, re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
 
 
 class Elements(HTMLParser):
