@@ -184,13 +184,13 @@ def test_statuses_are_anthropics_exceptions(claude: Any, upstream: Any, status: 
     upstream.fail(status, body)
     with pytest.raises(anthropic.APIStatusError) as caught:
         claude.messages.create(model=MODEL, max_tokens=5, messages=HELLO)
-    found = caught.value
-    assert type(found) is getattr(anthropic, name)
-    assert (found.status_code, found.request_id, found.body, found.type) == (status, "req_1", body, "some_error")
-    assert found.message == f"Error code: {status} - {body}" == str(found)
-    assert found.response.json() == body
-    assert isinstance(found, errors.LLMConnectorError)
-    assert isinstance(found.__cause__, errors.ProviderError)
+    error = caught.value
+    assert type(error) is getattr(anthropic, name)
+    assert (error.status_code, error.request_id, error.body, error.type) == (status, "req_1", body, "some_error")
+    assert error.message == f"Error code: {status} - {body}" == str(error)
+    assert error.response.json() == body
+    assert isinstance(error, errors.LLMConnectorError)
+    assert isinstance(error.__cause__, errors.ProviderError)
 
 
 def test_no_answer_in_time_is_a_timeout(claude: Any, upstream: Any) -> None:

@@ -108,22 +108,22 @@ def test_statuses_are_openais_exceptions(client: Any, upstream: Any, status: int
     upstream.fail(status, headers=(("retry-after", "7"),))
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model="gpt-4o-mini", messages=HELLO)
-    found = caught.value
-    assert type(found) is getattr(openai, name)
-    assert (found.status_code, found.request_id, found.code, found.param, found.type) == (status, "req_1", "code", "it", "error")
-    assert found.body == {"message": f"status {status}", "type": "error", "param": "it", "code": "code"}
-    assert found.message == str(found) == f"Error code: {status} - status {status}"
-    assert found.response.status_code == status
-    assert found.response.headers["X-Request-ID"] == "req_1"
-    assert found.response.headers.get("Retry-After") == "7"
-    assert "retry-after" in found.response.headers
-    assert (found.response.is_error, found.response.is_success) == (True, False)
-    assert (found.response.is_client_error, found.response.is_server_error) == (status < 500, status >= 500)
-    assert found.response.reason_phrase == HTTPStatus(status).phrase
-    assert found.response.json()["error"]["code"] == "code"
-    assert found.retry_after == 7
-    assert isinstance(found.__cause__, errors.ProviderError)
-    assert found.__cause__.body == found.response.json()
+    error = caught.value
+    assert type(error) is getattr(openai, name)
+    assert (error.status_code, error.request_id, error.code, error.param, error.type) == (status, "req_1", "code", "it", "error")
+    assert error.body == {"message": f"status {status}", "type": "error", "param": "it", "code": "code"}
+    assert error.message == str(error) == f"Error code: {status} - status {status}"
+    assert error.response.status_code == status
+    assert error.response.headers["X-Request-ID"] == "req_1"
+    assert error.response.headers.get("Retry-After") == "7"
+    assert "retry-after" in error.response.headers
+    assert (error.response.is_error, error.response.is_success) == (True, False)
+    assert (error.response.is_client_error, error.response.is_server_error) == (status < 500, status >= 500)
+    assert error.response.reason_phrase == HTTPStatus(status).phrase
+    assert error.response.json()["error"]["code"] == "code"
+    assert error.retry_after == 7
+    assert isinstance(error.__cause__, errors.ProviderError)
+    assert error.__cause__.body == error.response.json()
 
 
 def test_no_answer_in_time_and_no_connection(client: Any, upstream: Any) -> None:
@@ -161,9 +161,9 @@ def test_a_key_that_the_provider_echoes_is_shown_nowhere(upstream: Any) -> None:
     wrong = "sk-wrong-0123456789abcdefghijklmnop"
     with pytest.raises(openai.AuthenticationError) as caught:
         openai.OpenAI(api_key=wrong, base_url=upstream.url()).chat.completions.create(model="gpt-4o-mini", messages=HELLO)
-    found = caught.value
-    shown = f"{found} {found!r} {found.body} {found.response.text} {found.__cause__} {vars(found)} {pickle.dumps(found)!r}"
-    assert (found.status_code, found.code) == (401, "invalid_api_key")
+    error = caught.value
+    shown = f"{error} {error!r} {error.body} {error.response.text} {error.__cause__} {vars(error)} {pickle.dumps(error)!r}"
+    assert (error.status_code, error.code) == (401, "invalid_api_key")
     assert wrong not in shown
     assert wrong[:12] not in shown
 

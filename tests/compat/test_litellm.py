@@ -58,13 +58,13 @@ def test_a_batch_is_answered_in_order_with_exceptions_in_place(lite: Any, upstre
     upstream.judge = answer
     conversations: list[Any] = [[{"role": "user", "content": text}] for text in ("One", "Fail", "Three")]
     conversations.insert(2, [{"role": "robot", "content": "x"}])
-    found = litellm.batch_completion(
+    answers = litellm.batch_completion(
         "openai/gpt-4o-mini", conversations, api_key="sk-0123456789", api_base=upstream.url(), max_workers=2, n=1
     )
-    assert [type(each).__name__ for each in found] == ["ModelResponse", "BadRequestError", "BadRequestError", "ModelResponse"]
-    assert ["One" in found[0].choices[0].message.content, "Three" in found[3].choices[0].message.content] == [True, True]
-    assert "max_workers" in [each.parameter for each in found[0].adjustments]
-    assert isinstance(found[1].__cause__, errors.InvalidRequestError)
+    assert [type(each).__name__ for each in answers] == ["ModelResponse", "BadRequestError", "BadRequestError", "ModelResponse"]
+    assert ["One" in answers[0].choices[0].message.content, "Three" in answers[3].choices[0].message.content] == [True, True]
+    assert "max_workers" in [each.parameter for each in answers[0].adjustments]
+    assert isinstance(answers[1].__cause__, errors.InvalidRequestError)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_statuses_are_litellms_exceptions(lite: Any, upstream: Any, status: int,
     upstream.fail(status)
     with pytest.raises(openai.OpenAIError) as caught:
         lite()
-    found = caught.value
-    assert type(found) is getattr(litellm, name)
-    assert (found.status_code, found.llm_provider, found.model) == (status, "openai", "gpt-4o-mini")
-    assert str(found).startswith(f"litellm.{name}: OpenAIException - status {status}")
-    assert isinstance(found, getattr(openai, name, openai.APIStatusError))
-    assert isinstance(found.__cause__, errors.ProviderError)
+    error = caught.value
+    assert type(error) is getattr(litellm, name)
+    assert (error.status_code, error.llm_provider, error.model) == (status, "openai", "gpt-4o-mini")
+    assert str(error).startswith(f"litellm.{name}: OpenAIException - status {status}")
+    assert isinstance(error, getattr(openai, name, openai.APIStatusError))
+    assert isinstance(error.__cause__, errors.ProviderError)
 
 
 def test_closer_names_than_a_400(lite: Any, upstream: Any) -> None:

@@ -324,8 +324,8 @@ def test_azures_own_options_may_be_changed() -> None:
 def test_what_is_left_out_of_a_look_up_is_told(client: Any, claude: Any, old: Any) -> None:
     """As of every other call; what the original does not know is a TypeError."""
     assert [each.parameter for each in client.models.retrieve("gpt-4o", extra_body={"a": 1}).adjustments] == ["extra_body"]
-    found = claude.models.retrieve(claude.models.list().data[0].id, extra_body={"a": 1})
-    assert [each.parameter for each in found.adjustments] == ["extra_body"]
+    model = claude.models.retrieve(claude.models.list().data[0].id, extra_body={"a": 1})
+    assert [each.parameter for each in model.adjustments] == ["extra_body"]
     with pytest.raises(TypeError, match="nothing"):
         old.Model.retrieve("gpt-4o", nothing=1)
 

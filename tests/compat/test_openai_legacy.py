@@ -90,16 +90,16 @@ def test_statuses_are_the_exceptions_of_2023(old: Any, upstream: Any, status: in
     upstream.fail(status, times=3, headers=(("x-should-retry", "false"),))
     with pytest.raises(error.OpenAIError) as caught:
         old.ChatCompletion.create(model=MODEL, messages=HELLO)
-    found = caught.value
-    assert type(found).__name__ == name
-    assert type(found) is getattr(error, name)
-    assert found.http_status == status
-    assert found.code == ("code" if name == "InvalidRequestError" else None)
-    assert found.user_message == (f"status {status}" if status != 503 else "The server is overloaded or not ready yet.")
-    assert found.json_body["error"]["param"] == found.error.param == "it"
-    assert json.loads(found.http_body) == found.json_body
-    assert found.headers["X-Request-Id"] == "req_1"
-    assert isinstance(found.__cause__, errors.LLMConnectorError)
+    raised = caught.value
+    assert type(raised).__name__ == name
+    assert type(raised) is getattr(error, name)
+    assert raised.http_status == status
+    assert raised.code == ("code" if name == "InvalidRequestError" else None)
+    assert raised.user_message == (f"status {status}" if status != 503 else "The server is overloaded or not ready yet.")
+    assert raised.json_body["error"]["param"] == raised.error.param == "it"
+    assert json.loads(raised.http_body) == raised.json_body
+    assert raised.headers["X-Request-Id"] == "req_1"
+    assert isinstance(raised.__cause__, errors.LLMConnectorError)
 
 
 def test_the_names_at_the_top_catch_too(old: Any, upstream: Any) -> None:

@@ -165,11 +165,11 @@ def test_a_page_iterates_over_what_it_lists() -> None:
 
 def test_the_object_of_2023_prints_as_json() -> None:
     """str() of it was JSON; all that is in it is such an object."""
-    found = OpenAIObject.read(BODY)
-    assert json.loads(str(found)) == BODY
-    assert isinstance(found.choices[0].message, OpenAIObject)
-    assert found.to_dict_recursive() == BODY
-    assert isinstance(found, dict)
+    answer = OpenAIObject.read(BODY)
+    assert json.loads(str(answer)) == BODY
+    assert isinstance(answer.choices[0].message, OpenAIObject)
+    assert answer.to_dict_recursive() == BODY
+    assert isinstance(answer, dict)
 
 
 def test_blocks_of_a_message_are_of_the_class_for_their_type() -> None:
