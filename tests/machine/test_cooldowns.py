@@ -45,8 +45,8 @@ def process(clock: Clock, identity: str = "one") -> CoolDowns:
 
 def left(one: CoolDowns) -> float | None:
     """The seconds left, rounded to milliseconds."""
-    found = one.latest()
-    return None if found is None else round(found[0], 3)
+    latest = one.latest()
+    return None if latest is None else round(latest[0], 3)
 
 
 def test_without_a_folder_there_is_none(clock: Clock) -> None:
@@ -59,11 +59,11 @@ def test_other_processes_learn_of_it(clock: Clock, folder: Path, kind: type[LLMC
     """Other processes learn the length and the error class, but not the provider's message."""
     process(clock).announce(30, kind("limit of org-17 reached", status=429))
     clock.now += 10
-    found = process(clock).latest()
-    assert found is not None
-    assert found[0] == 20
-    assert type(found[1]) is kind
-    assert "org-17" not in found[1].message + "".join(os.listdir(folder))
+    latest = process(clock).latest()
+    assert latest is not None
+    assert latest[0] == 20
+    assert type(latest[1]) is kind
+    assert "org-17" not in latest[1].message + "".join(os.listdir(folder))
 
 
 def test_the_file_is_private(clock: Clock, folder: Path) -> None:
@@ -85,9 +85,9 @@ def test_the_longest_counts(clock: Clock) -> None:
     process(clock).announce(30, ProviderUnavailableError("x"))
     process(clock).announce(10, RateLimitError("x"))
     assert left(process(clock)) == 30
-    found = process(clock).latest()
-    assert found is not None
-    assert type(found[1]) is ProviderUnavailableError
+    latest = process(clock).latest()
+    assert latest is not None
+    assert type(latest[1]) is ProviderUnavailableError
 
 
 def test_a_shorter_one_creates_no_file(clock: Clock, folder: Path) -> None:
@@ -157,9 +157,9 @@ def test_a_hostile_name_is_ignored(clock: Clock, folder: Path, name: str) -> Non
 def test_an_unknown_error_class_is_a_rate_limit(clock: Clock, folder: Path, name: str) -> None:
     """An unknown error class, of another version, becomes a RateLimitError; only provider errors are created."""
     (folder / f"cool-down.{NOW:.0f}000.30000.{name}").touch()
-    found = process(clock).latest()
-    assert found is not None
-    assert type(found[1]) is RateLimitError
+    latest = process(clock).latest()
+    assert latest is not None
+    assert type(latest[1]) is RateLimitError
 
 
 def test_a_folder_under_such_a_name_does_no_harm(clock: Clock, folder: Path) -> None:

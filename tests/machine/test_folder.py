@@ -70,13 +70,13 @@ def test_a_session_folder_that_is_not_private_is_not_used(nothing_set: pytest.Mo
     session = tmp_path / "session"
     session.mkdir(0o755 if trouble == "accessible to others" else 0o700)
     given = {"missing": f"{session}/none", "relative": "session"}.get(trouble, str(session))
-    found = folder._session_folder
+    session_folder = folder._session_folder
     if trouble == "another user's":
         me = os.geteuid()
         nothing_set.setattr("os.geteuid", lambda: me + 1)
     nothing_set.setattr("os.environ", {**os.environ, "XDG_RUNTIME_DIR": "\0" if trouble == "a NUL" else given})
     nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
-    assert found() is None
+    assert session_folder() is None
 
 
 def test_cron_finds_the_session_s_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_another_user_s_folder_in_the_way_is_passed_by(
     lstat = os.lstat
 
     def owned_by_another(path: str) -> os.stat_result:
-        found = lstat(path)
-        return os.stat_result((*found[:4], me + 1, *found[5:])) if str(path) == str(taken) else found
+        status = lstat(path)
+        return os.stat_result((*status[:4], me + 1, *status[5:])) if str(path) == str(taken) else status
 
     nothing_set.setattr("os.lstat", owned_by_another)
     assert {runtime_folder(), runtime_folder()} == {str(tmp_path / "cache" / "llm-sync" / "runtime")}

@@ -290,11 +290,11 @@ def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstr
     pause = threading.Event()
     while started.poll() is None:
         # One that waits, then one that has the slot, and so on; by their status files, which tell
-        for found in running_processes():
-            waits = any(provider.waiting.get("slot") for provider in found.providers.values())
-            if len(killed) < 10 and found.pid not in killed and waits == bool(len(killed) % 2) and found.providers:
-                os.kill(found.pid, signal.SIGKILL)
-                killed.add(found.pid)
+        for each in running_processes():
+            waits = any(provider.waiting.get("slot") for provider in each.providers.values())
+            if len(killed) < 10 and each.pid not in killed and waits == bool(len(killed) % 2) and each.providers:
+                os.kill(each.pid, signal.SIGKILL)
+                killed.add(each.pid)
                 break
         pause.wait(0.1)
     assert len(killed) == 10

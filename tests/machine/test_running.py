@@ -118,7 +118,7 @@ def test_an_unreadable_file_is_skipped(living: Living, content: bytes) -> None:
     """An unreadable file is skipped, the others are shown; it is not removed while its process is alive."""
     living(GOOD)
     living(content, "2-b.json")
-    assert [found.pid for found in running_processes()] == [4711]
+    assert [process.pid for process in running_processes()] == [4711]
     assert (living.folder / "2-b.json").exists()
 
 

@@ -55,15 +55,15 @@ def files(runtime: Path) -> Callable[[], list[Path]]:
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The providers of each write."""
-    found: list[str] = []
+    written: list[str] = []
     write = locks.FileLock.write
 
     def counted(self: locks.FileLock, content: bytes) -> None:
-        found.append(json.dumps(json.loads(content)["providers"]))
+        written.append(json.dumps(json.loads(content)["providers"]))
         write(self, content)
 
     monkeypatch.setattr(locks.FileLock, "write", counted)
-    return found
+    return written
 
 
 def only() -> RunningProcess:
@@ -79,9 +79,9 @@ def test_a_new_client_is_listed(
     monkeypatch.setattr("sys.argv", ["/opt/bin/nightly", "arg"])
     threads = set(threading.enumerate())
     make()
-    found = only()
-    assert (found.pid, found.providers) == (os.getpid(), {})
-    assert found.command == "nightly"
+    only_one = only()
+    assert (only_one.pid, only_one.providers) == (os.getpid(), {})
+    assert only_one.command == "nightly"
     assert set(threading.enumerate()) <= threads
     (path,) = files()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -249,7 +249,7 @@ def test_the_file_does_not_keep_its_client_alive(
 def test_two_clients_have_two_files(make: Callable[..., LLMClient]) -> None:
     """Two clients of one process have two files."""
     make(), make()
-    assert [found.pid for found in running_processes()] == [os.getpid()] * 2
+    assert [each.pid for each in running_processes()] == [os.getpid()] * 2
 
 
 def test_pickling_keeps_it(
@@ -488,11 +488,11 @@ def test_a_forked_child_has_its_own(
     """A forked child has a file of its own from its first request on, and leaves the parent's alone."""
     started = program(FORKING, shared_config)
     pids = dict(started.next_line().split() for _ in range(2))
-    soon(lambda: {str(found.pid) for found in running_processes()} == set(pids.values()))
-    child = next(found for found in running_processes() if str(found.pid) == pids["child"])
-    soon(lambda: all("openai" in found.providers and found.providers["openai"].done == 1 for found in running_processes()))
+    soon(lambda: {str(each.pid) for each in running_processes()} == set(pids.values()))
+    child = next(each for each in running_processes() if str(each.pid) == pids["child"])
+    soon(lambda: all("openai" in each.providers and each.providers["openai"].done == 1 for each in running_processes()))
     os.kill(child.pid, 9)
-    soon(lambda: [str(found.pid) for found in running_processes()] in ([pids["parent"]], []))
+    soon(lambda: [str(each.pid) for each in running_processes()] in ([pids["parent"]], []))
     started.finish()
     assert running_processes() == []
 
@@ -511,7 +511,7 @@ def test_a_child_without_requests_has_no_file(program, shared_config: str) -> No
     """A forked child without requests creates no file and removes none."""
     started = program(UNUSED, shared_config)
     started.read_until("child 0")
-    assert [found.pid for found in running_processes()] == [started.process.pid]
+    assert [each.pid for each in running_processes()] == [started.process.pid]
 
 
 LOCKED_FORK = """
