@@ -112,9 +112,9 @@ def test_other_rules_have_words_too() -> None:
 @pytest.mark.parametrize("count", [21, 10_000])
 def test_at_most_twenty_problems_are_reported(count: int) -> None:
     """The first twenty, in the answer's order."""
-    found = problem_texts({"choices": [{"message": {"content": []}}] * count})
-    assert len(found) == 20
-    assert found[19] == "choices[19].message.content: expected string or null, found list"
+    reported = problem_texts({"choices": [{"message": {"content": []}}] * count})
+    assert len(reported) == 20
+    assert reported[19] == "choices[19].message.content: expected string or null, found list"
 
 
 @pytest.mark.parametrize("where", [0, 4321, 9999])
@@ -256,11 +256,11 @@ def test_the_predicate_never_accepts_what_cerberus_rejects(schema: dict[str, Any
 def test_the_verdict_is_cerberus_verdict(schema: dict[str, Any], document: dict[str, Any]) -> None:
     """With predicate, thinning and early stop: good exactly when Cerberus says so, but that a boolean is no number."""
     verdict = Validator(schema, allow_unknown=True).validate(document, normalize=False)
-    found = ResponseValidator(schema).check(document)
+    reported = ResponseValidator(schema).check(document)
     if not verdict:
-        assert found
-    elif found:
-        assert any(problem.found in ("boolean", "true", "false") for problem in found)
+        assert reported
+    elif reported:
+        assert any(problem.found in ("boolean", "true", "false") for problem in reported)
 
 
 @pytest.mark.parametrize(

@@ -157,8 +157,8 @@ def test_merge_keys_fill_in_what_is_not_written() -> None:
 )
 def test_problems_are_reported_with_their_lines(text: str | bytes, problem: str) -> None:
     """One problem a mistake, never an exception."""
-    found = problem_texts(text)
-    assert found[0].startswith(problem)
+    reported = problem_texts(text)
+    assert reported[0].startswith(problem)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n...\n", "null"])
