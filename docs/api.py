@@ -31,14 +31,18 @@ Public = Mapping[str, griffe.Object]
 def api() -> str:
     """The content of the file."""
     package = load()
-    found = {name: defined(package, room, name) for name, room in public_names(package).items()}
-    paths = {name: f"llm_sync.{name}" for name in found}
+    definitions = {name: defined(package, room, name) for name, room in public_names(package).items()}
+    paths = {name: f"llm_sync.{name}" for name in definitions}
     for room in ROOMS:
         for name in _exported(package[room]):
-            if name not in found:
-                found[name] = defined(package, f"llm_sync.{room}", name)
+            if name not in definitions:
+                definitions[name] = defined(package, f"llm_sync.{room}", name)
                 paths[name] = f"llm_sync.{room}.{name}"
-    entries = (entry for name in sorted(found, key=paths.__getitem__) for entry in _entries(paths[name], found[name], found))
+    entries = (
+        entry
+        for name in sorted(definitions, key=paths.__getitem__)
+        for entry in _entries(paths[name], definitions[name], definitions)
+    )
     return HEADING + "".join(f"{entry}\n" for entry in entries)
 
 
@@ -49,27 +53,27 @@ def _exported(room: griffe.Object) -> list[str]:
     return [name for name, member in room.members.items() if name[0] != "_" and not member.is_alias and member.is_class]
 
 
-def _entries(path: str, found: griffe.Object, public: Public) -> Iterator[str]:
+def _entries(path: str, definition: griffe.Object, public: Public) -> Iterator[str]:
     """A public name; if it is a class, also what can be called, read or set of it, by name."""
-    if isinstance(found, griffe.Function):
-        yield _call(path, parameters(found, skip=0, types=True), returned(found))
+    if isinstance(definition, griffe.Function):
+        yield _call(path, parameters(definition, skip=0, types=True), returned(definition))
         return
-    bases = [str(base) for base in found.bases if str(base) in public]  # type: ignore[attr-defined]
+    bases = [str(base) for base in definition.bases if str(base) in public]  # type: ignore[attr-defined]
     yield f"class {path}({', '.join(bases)})" if bases else f"class {path}"
-    members = _members(found, public)
+    members = _members(definition, public)
     constructor = members.pop("__init__", None)
     if constructor is not None:
         yield _call(path, parameters(constructor, skip=1, types=True))
-    elif "NamedTuple" in map(str, found.bases):  # type: ignore[attr-defined]
+    elif "NamedTuple" in map(str, definition.bases):  # type: ignore[attr-defined]
         yield _call(path, [f"{name}{_declared(member, value=True)}" for name, member in members.items() if _is_field(member)])
     for name, member in sorted(members.items()):
-        yield from _member(f"{path}.{name}", member, fields="dataclass" in found.labels)
+        yield from _member(f"{path}.{name}", member, fields="dataclass" in definition.labels)
 
 
-def _members(found: griffe.Object, public: Public) -> dict[str, griffe.Object]:
+def _members(definition: griffe.Object, public: Public) -> dict[str, griffe.Object]:
     """A class's constructor and public members, with those it inherits from classes that are not public themselves."""
-    inherited = [base for base in found.mro() if base.name not in public]  # type: ignore[attr-defined]
-    every = {name: member for kind in [*reversed(inherited), found] for name, member in kind.members.items()}
+    inherited = [base for base in definition.mro() if base.name not in public]  # type: ignore[attr-defined]
+    every = {name: member for kind in [*reversed(inherited), definition] for name, member in kind.members.items()}
     return {name: member for name, member in every.items() if name == "__init__" or name[0] != "_"}
 
 

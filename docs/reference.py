@@ -82,24 +82,24 @@ def reference() -> str:
 
 def defined(package: griffe.Object, room: str, name: str) -> griffe.Object:
     """The class or function behind a public name of a room, wherever in the room it is defined."""
-    found = package[f"{room.partition('.')[2]}.{name}"]
-    while found.is_alias:  # a package's own public names come from its files
-        found = package[found.target_path.partition(".")[2]]
-    return found
+    definition = package[f"{room.partition('.')[2]}.{name}"]
+    while definition.is_alias:  # a package's own public names come from its files
+        definition = package[definition.target_path.partition(".")[2]]
+    return definition
 
 
-def _entry(name: str, found: griffe.Object) -> Iterator[str]:
+def _entry(name: str, definition: griffe.Object) -> Iterator[str]:
     yield f"### {name}\n"
-    if isinstance(found, griffe.Function):
-        yield from _call(f"llm_sync.{name}", found, skip=0)
+    if isinstance(definition, griffe.Function):
+        yield from _call(f"llm_sync.{name}", definition, skip=0)
         return
-    if "dataclass" in found.labels:
-        yield f"{_text(found)}\n"
-        yield from _fields(found)
+    if "dataclass" in definition.labels:
+        yield f"{_text(definition)}\n"
+        yield from _fields(definition)
     else:
-        yield from _call(name, found["__init__"] if "__init__" in found.members else None, skip=1)
-        yield f"{_text(found)}\n"
-    for member in sorted(found.members.values(), key=lambda member: member.lineno or 0):
+        yield from _call(name, definition["__init__"] if "__init__" in definition.members else None, skip=1)
+        yield f"{_text(definition)}\n"
+    for member in sorted(definition.members.values(), key=lambda member: member.lineno or 0):
         if member.name.startswith("_") or not (isinstance(member, griffe.Function) or "property" in member.labels):
             continue
         if "property" in member.labels:
@@ -142,9 +142,9 @@ def returned(function: griffe.Object) -> str:
     return f" -> {function.returns}"  # type: ignore[attr-defined]
 
 
-def _fields(found: griffe.Object) -> Iterator[str]:
+def _fields(definition: griffe.Object) -> Iterator[str]:
     yield "| field | type | default |\n|---|---|---|"
-    for member in sorted(found.members.values(), key=lambda member: member.lineno or 0):
+    for member in sorted(definition.members.values(), key=lambda member: member.lineno or 0):
         if isinstance(member, griffe.Attribute) and member.annotation is not None and not member.name.startswith("_"):
             kind = str(member.annotation).replace("|", "\\|")
             yield f"| `{member.name}` | `{kind}` | {_default(member)} |"
@@ -161,11 +161,11 @@ def _default(member: griffe.Attribute) -> str:
     return f"`{given[1] if given else member.value}`"
 
 
-def _text(found: griffe.Object) -> str:
+def _text(definition: griffe.Object) -> str:
     """A docstring as Markdown: code in single backticks, examples in blocks of their own."""
-    if found.docstring is None:
-        raise SystemExit(f"{found.path} has no docstring")
-    text = inspect.cleandoc(found.docstring.value)
+    if definition.docstring is None:
+        raise SystemExit(f"{definition.path} has no docstring")
+    text = inspect.cleandoc(definition.docstring.value)
     text = re.sub(r"::\n\n((?:    .*\n?|\n)+)", lambda code: f":\n\n```python\n{inspect.cleandoc(code[1])}\n```\n", text)
     return text.replace("``", "`").strip() if "```" not in text else text.strip()
 

@@ -50,11 +50,11 @@ HOPS = [
 def floors() -> list[list[str]]:
     """The rooms there are, from the front door down."""
     rules = (ROOT / "pyproject.toml").read_text("utf-8").split("\nlayers = [")[1].split("\n]")[0]
-    found = []
+    levels = []
     for layer in re.findall(r'"([^"]+)"', rules):
         rooms = re.findall(r"[a-z_]+", layer)
-        found.append([room for room in rooms if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").is_file()])
-    return [rooms for rooms in found if rooms and rooms != ["__main__"]]
+        levels.append([room for room in rooms if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").is_file()])
+    return [rooms for rooms in levels if rooms and rooms != ["__main__"]]
 
 
 def house() -> Canvas:

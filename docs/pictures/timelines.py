@@ -106,15 +106,15 @@ def measure(
 def _bars(records: list[RequestRecord], began: float) -> list[Bar]:
     """A row for each exchange beside others of its provider: the first that is free."""
     free: dict[str, list[float]] = {}
-    found = []
+    bars = []
     for record in records:
         rows = free.setdefault(record.provider, [])
         row = next((n for n, until in enumerate(rows) if until <= record.arrived), len(rows))
         rows[row:] = [record.ended or record.arrived, *rows[row + 1 :]]
         label = _question(record.payload)
         bar = Bar(record.provider, row, record.arrived - began, (record.ended or 0) - began, label, record.status != 200)
-        found.append(bar)
-    return found
+        bars.append(bar)
+    return bars
 
 
 def _question(payload: object) -> str:
