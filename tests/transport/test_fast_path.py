@@ -12,7 +12,7 @@ from urllib3.util.wait import wait_for_read
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, RequestTimeoutError
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.transport import fast_path, sockets
+from llm_sync.transport import fast_path, framing, sockets
 
 PACKED = gzip.compress(b'{"packed": true}')
 PLAIN = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-ID: r1\r\nContent-Length: 13\r\n\r\n{"plain": 1}\n'
@@ -414,3 +414,28 @@ def test_headers_are_looked_up_in_any_case():
     assert len(headers) == 2
     with pytest.raises(KeyError):
         headers["x-c"]
+
+
+def read_head(*headers: str) -> framing.ResponseReader:
+    """What was read of a response without a body."""
+    reader = framing.ResponseReader(100)
+    reader.feed("".join(f"{line}\r\n" for line in ("HTTP/1.1 200 OK", "Content-Length: 0", *headers, "")).encode("latin-1"))
+    return reader
+
+
+def test_the_names_of_headers_that_are_remembered_are_bounded():
+    """A server that invents names fills no memory, and its headers are read all the same."""
+    for number in range(2000):
+        fields = read_head(f"X-Invented-{number}: {number}").fields
+        assert fields == {"content-length": "0", f"x-invented-{number}": str(number)}
+    assert len(framing._names) <= framing._MAX_NAMES
+
+
+@pytest.mark.parametrize(
+    "line", ["no colon", ": no name", "two words: 1", "Näme: 1", "Name : 1", " folded: 1", "A: 1\n", "A: 1\rB: 2", "A: 1\0"]
+)
+def test_what_is_no_header_is_left_to_the_library(line):
+    """Also when such a line was seen before."""
+    for _ in range(2):
+        with pytest.raises(framing.OddResponse):
+            read_head("A: 0", line)
