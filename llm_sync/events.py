@@ -32,10 +32,12 @@ class Event(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Queued(Event):
-    """A request was queued; ``depth`` requests are in the queue, this one included."""
+    """A request was queued; ``depth`` requests are in the queue, this one included. ``operation``: "embeddings" of one for
+    vectors, "" of one for an answer."""
 
     model: str = ""
     depth: int = 0
+    operation: str = ""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -128,6 +130,7 @@ class CacheHit(Event):
 
     ``queued``: whether it had gone through the queue first, so that Started and Finished are emitted for it, too. ``usage``: the
     tokens that were not billed; ``saved``: their cost in USD, None where no price is known. ``elapsed``: seconds.
+    ``operation``: as of Queued.
     """
 
     model: str = ""
@@ -135,6 +138,7 @@ class CacheHit(Event):
     elapsed: float = 0.0
     usage: Usage | None = None
     saved: float | None = CostField()  # type: ignore[assignment]  # likewise
+    operation: str = ""
 
 
 Listener = Callable[[Event], None]

@@ -174,6 +174,7 @@ class Caching:
             queued=queued,
             elapsed=elapsed,
             usage=response.usage,
+            operation=prepared.operation,
             saved=vars(response)["saved_estimate"],  # not looked at: it may take longer to find out than the hit
         )
         self._manager.queue(prepared.provider).emit(event)

@@ -19,6 +19,7 @@ class ProviderCall(partial[Any]):
     control: CallControl
     key: int
     model: str
+    operation = ""  # see llm_sync.events.Queued
     make_steps: Callable[..., Steps[Any]] | None
 
     def __new__(

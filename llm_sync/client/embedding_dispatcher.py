@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.client import request_defaults
+from llm_sync.client.calls import ProviderCall
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoint, listed_price
 from llm_sync.config.routes import is_route
@@ -91,6 +92,12 @@ class EmbeddingDispatcher(Dispatcher):
         if self._endpoints.spending is not None and not keyless:
             self._endpoints.spending.check(prepared)
         return prepared
+
+    def call_for(self, prepared: Any, middleware: Any = None) -> ProviderCall:
+        """As Dispatcher.call_for; its events say that it is for vectors."""
+        call = super().call_for(prepared, middleware)
+        call.operation = prepared.operation
+        return call
 
     def target(self, model: str | None) -> tuple[str, str]:
         """The provider and the bare name of a model. Raises InvalidRequestError; the default model is one for answers."""

@@ -62,6 +62,7 @@ class RequestFuture(UnlockedFuture):
         key, model = getattr(call, "key", None), getattr(call, "model", None)
         self.key: int = key if isinstance(key, int) else next(_keys)
         self.model: str = model if isinstance(model, str) else ""
+        self.operation: str = getattr(call, "operation", "")
         self.queued_at = now
 
     # The outcome

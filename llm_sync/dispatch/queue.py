@@ -103,7 +103,7 @@ class ProviderRequestQueue:
         """The second half of ``submit``: queue it, after at most ``timeout`` seconds. If this raises, the future is withdrawn."""
         try:
             depth = self._reserve(future, block, None if timeout is None else clock.clamp_timeout(timeout))
-            self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
+            self.emit(Queued(self.name, future.key, model=future.model, depth=depth, operation=future.operation))
             self._enqueue(future)
             if shutdown.shutting_down() and (future.continues or not isinstance(threading.current_thread(), Worker)):
                 run_in_calling_thread(future, self, self._pool, self._waiting)  # no worker may be left that takes it

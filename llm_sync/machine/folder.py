@@ -98,7 +98,7 @@ def _check_private(path: str, status: os.stat_result) -> None:
     """Raise ConfigurationError unless ``path`` is a folder of this user alone."""
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode):
-        raise _folder_error(path, "is a link, not a folder")
+        raise _folder_error(path, f"is a {'link' if stat.S_ISLNK(status.st_mode) else 'file'}, not a folder")
     if status.st_uid != os.geteuid():
         raise _folder_error(path, f"belongs to another user (uid {status.st_uid})")
     if mode & _GROUP_AND_OTHERS:

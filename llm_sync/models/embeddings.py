@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 from llm_sync.models import field_checks
@@ -64,6 +64,7 @@ def check_embeddable(text: object, name: str) -> None:
 class PreparedEmbedding(PreparedRequest):
     """A PreparedRequest whose ``request`` is an EmbeddingRequest: queues, retries, caches and middleware take it as any other."""
 
+    operation: ClassVar[str] = "embeddings"
     request: EmbeddingRequest = field(repr=False)  # type: ignore[assignment]  # what is asked is another kind of request
 
 

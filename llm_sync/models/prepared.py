@@ -35,6 +35,7 @@ class PreparedRequest(Frozen):
     configuration. Any thread may read it.
     """
 
+    operation: ClassVar[str] = ""  # see llm_sync.events.Queued
     in_background: ClassVar[bool] = False  # see BackgroundRequest
 
     provider: str

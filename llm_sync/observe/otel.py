@@ -23,6 +23,7 @@ from llm_sync.models import Usage
 from llm_sync.observe.provider_names import attributes_of
 from llm_sync.runtime import fork
 
+OPERATION, CHAT = "gen_ai.operation.name", "chat"
 _DURATIONS_S = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _TOKENS = [4**power for power in range(14)]
 _COUNTS = {
@@ -109,9 +110,13 @@ class Telemetry:
 
     def _begin(self, event: Queued) -> None:
         parent, self._current.parent = self._current.parent or otel_context.get_current(), None
-        measured = {**self._of_provider.get(event.provider, {}), "gen_ai.request.model": event.model}
-        span = self._tracer.start_span(_name(event.model), context=parent, kind=SpanKind.CLIENT, attributes=measured)
+        measured = self._attributes(event)
+        span = self._tracer.start_span(_name(measured), context=parent, kind=SpanKind.CLIENT, attributes=measured)
         self._open[event.key] = _Open(span, parent, measured, event.at, [])
+
+    def _attributes(self, event: Queued | CacheHit) -> dict[str, Any]:
+        operation = event.operation or CHAT
+        return {**self._of_provider.get(event.provider, {}), OPERATION: operation, "gen_ai.request.model": event.model}
 
     def _make_current(self, key: int) -> None:
         opened = self._open.get(key)
@@ -175,13 +180,13 @@ class Telemetry:
             if opened is not None:
                 opened.span.set_attribute("llm_sync.cached", True)
             return
-        attributes = {**self._of_provider.get(event.provider, {}), "gen_ai.request.model": event.model, "llm_sync.cached": True}
+        attributes = {**self._attributes(event), "llm_sync.cached": True}
         start = time.time_ns() - int(event.elapsed * 1e9)
-        self._tracer.start_span(_name(event.model), kind=SpanKind.CLIENT, attributes=attributes, start_time=start).end()
+        self._tracer.start_span(_name(attributes), kind=SpanKind.CLIENT, attributes=attributes, start_time=start).end()
 
 
-def _name(model: str) -> str:
-    return f"chat {model}" if model else "chat"
+def _name(attributes: Mapping[str, Any]) -> str:
+    return f"{attributes[OPERATION]} {attributes['gen_ai.request.model']}".rstrip()
 
 
 def _counts(usage: Usage | None) -> dict[str, int]:

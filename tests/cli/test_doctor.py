@@ -370,7 +370,7 @@ SET_UPS = {
     "missing key file": SetUp(no_key_file, 4, ("key", "cannot be read")),
     "missing key program": SetUp(no_key_program, 4, ("key", "no such program")),
     "open runtime folder": SetUp(open_runtime_folder, 3, ("folder", "accessible to others", "LLM_SYNC_RUNTIME_DIR")),
-    "runtime folder is a file": SetUp(runtime_folder_is_a_file, 3, ("folder", "runtime")),
+    "runtime folder is a file": SetUp(runtime_folder_is_a_file, 3, ("folder", "runtime", "is a file, not a folder")),
     "relative runtime folder": SetUp(relative_runtime_folder, 3, ("folder", "not an absolute path")),
     "full disk": SetUp(full_disk, 3, ("disk", "0 MiB")),
     "foreign configuration": SetUp(foreign_configuration, 3, ("configuration", "not trusted", "llm-sync trust")),
@@ -518,3 +518,31 @@ def test_the_proxy_that_applies_is_named_with_its_variable(llm: Callable[..., An
     assert "hidden-password" not in out
     world.env.setenv("NO_PROXY", "example.com")
     assert "without a proxy, by NO_PROXY, in spite of HTTPS_PROXY" in llm("doctor", "./llms.yaml").out
+
+
+def test_a_full_disk_is_named_once(llm: Callable[..., Any], world: World) -> None:
+    """Folders on the same disk are no further trouble."""
+    world.configure(base_url="http://127.0.0.1:9")
+    full_disk(world)
+    ran = llm("doctor", "./llms.yaml")
+    assert sum(line.startswith("fail  disk") for line in ran.out.splitlines()) == 1
+
+
+def test_an_open_history_is_named(llm: Callable[..., Any], world: World, tmp_path: Path) -> None:
+    """No conversation is kept in a folder that others may read, and doctor says why, and what to do."""
+    world.env.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    history = tmp_path / "state/llm-sync/history"
+    history.mkdir(parents=True)
+    history.chmod(0o755)
+    world.configure(base_url="http://127.0.0.1:9")
+    ran = llm("doctor", "./llms.yaml")
+    assert (ran.status, ran.out.splitlines()[0][:12]) == (0, "warn  folder")
+    assert f"(mode 755): no conversation is kept. chmod 700 {history}" in ran.out
+
+
+def test_counts_are_in_the_singular_where_there_is_one(llm: Callable[..., Any], world: World) -> None:
+    """As people write; and of certificates nothing is said where there are none."""
+    world.configure(base_url="http://127.0.0.1:9")
+    ran = llm("doctor", "./llms.yaml")
+    assert "valid, 1 provider, 1 listed model, 0 routes (" in ran.out
+    assert "address: main: http://127.0.0.1:9, without a proxy\n" in ran.out

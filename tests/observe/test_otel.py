@@ -119,6 +119,20 @@ def test_a_call_is_a_client_span(client: LLMClient, seen: Seen) -> None:
     assert response.text[:20] not in span.to_json()
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_vectors_are_another_operation(seen: Seen, cached: bool, tmp_path: Path) -> None:
+    """Spans and measurements of embeddings are called so, asked or from the cache."""
+    with Simulator() as simulator, LLMClient(ConfigLoader().load_text(configured(simulator)), cache=str(tmp_path)) as client:
+        for _ in range(1 + cached):
+            client.embed(["one", "two"], "openai/text-embedding-3-small")
+    span = seen.spans()[-1]
+    assert span.name == "embeddings text-embedding-3-small"
+    assert span.attributes["gen_ai.operation.name"] == "embeddings"
+    assert ("llm_sync.cached" in span.attributes) is cached
+    for metric in ("gen_ai.client.operation.duration", "gen_ai.client.token.usage"):
+        assert {point.attributes["gen_ai.operation.name"] for point in seen.points(metric)} == {"embeddings"}
+
+
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_prompts_and_answers_are_recorded_if_asked_for(seen: Seen, monkeypatch: pytest.MonkeyPatch, concurrency: int) -> None:
     """As JSON of the conventions: roles, texts, tools, files by their kind, a finish reason; a provider's key is replaced."""

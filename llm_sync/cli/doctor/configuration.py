@@ -12,6 +12,7 @@ from llm_sync.cli.doctor.findings import FAIL, OK, WARN, Finding
 from llm_sync.client import built_in, simulation
 from llm_sync.config import LLMConfig, search_path
 from llm_sync.errors import ConfigurationError
+from llm_sync.models.grammar import counted
 
 _TOPIC = "configuration"
 
@@ -44,7 +45,8 @@ def load(args: Namespace, name: str | None, findings: list[Finding]) -> LLMConfi
         return None
     findings.extend(_trust(args, name, file))
     models = sum(len(provider.models) for provider in config.providers.values())
-    summary = f"valid, {len(config.providers)} providers, {models} models listed, {len(config.routes)} routes ({_why(name)})"
+    counts = ((len(config.providers), "provider"), (models, "listed model"), (len(config.routes), "route"))
+    summary = f"valid, {', '.join(counted(*each) for each in counts)} ({_why(name)})"
     findings.append(Finding(OK, _TOPIC, file, summary))
     findings.extend(Finding(WARN, _TOPIC, file, warning) for warning in config.warnings)
     findings.extend(_shadowed(args, name, file))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
+import stat
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from llm_sync import __version__
 from llm_sync.cli import exit_codes
 from llm_sync.cli.doctor.findings import FAIL, OK, WARN, Finding
 from llm_sync.config import LLMConfig, search_path
+from llm_sync.errors import ConfigurationError
 from llm_sync.machine import folder as machine_folder
 
 MIN_FREE_BYTES = 100 * 2**20
@@ -30,6 +33,7 @@ _EXTRAS = {
     "dask": "distributed",
     "local": "xllamacpp",
 }
+_GROUP_AND_OTHERS = 0o077
 _SHIMS = ("openai", "anthropic", "litellm")
 # What others than llm-sync read too, and what it does about them.
 _VARIABLES = {
@@ -44,31 +48,34 @@ _VARIABLES = {
 
 def check(config: LLMConfig | None) -> Iterator[Finding]:
     """All lines."""
-    yield from _runtime_folder(config)
-    yield from _folders()
+    disks: set[int] = set()  # those that were looked at: most folders share one
+    yield from _runtime_folder(config, disks)
+    yield from _folders(disks)
+    yield from _history()
     yield from _environment()
     yield from _versions()
 
 
-def _runtime_folder(config: LLMConfig | None) -> Iterator[Finding]:
+def _runtime_folder(config: LLMConfig | None, disks: set[int]) -> Iterator[Finding]:
     path, problem = machine_folder.examine_runtime_folder()
     if problem is None:
         yield Finding(OK, "folder", path, "private, for what processes of this machine share")
-        yield from _space(path)
+        yield from _space(path, disks)
         return
     shared = [name for name, provider in (config.providers if config else {}).items() if provider.machine_wide]
     hint = f"Set {machine_folder.VARIABLE} to the absolute path of a folder of your own."
     if shared:
-        message = f"the runtime folder {problem}, and {', '.join(shared)} need it (machine_wide)"
+        message = f"the runtime folder {problem}, and {', '.join(shared)} need{'s' * (len(shared) == 1)} it (machine_wide)"
         yield Finding(FAIL, "folder", path, message, hint, exit_codes.CONFIGURATION)
     else:
         yield Finding(WARN, "folder", path, f"the runtime folder {problem}: 'llm-sync status' shows nothing", hint)
 
 
-def _folders() -> Iterator[Finding]:
+def _folders(disks: set[int]) -> Iterator[Finding]:
     own = [os.fspath(path) for path in search_path.user_folder()]
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "llm-sync")
-    for path, what in [*((path, "your configurations") for path in own), (cache, "what is stored between runs")]:
+    state = [(path, "your ledger, conversations and trusted configurations") for path in _state_folder()]
+    for path, what in [*((path, "your configurations") for path in own), (cache, "what is stored between runs"), *state]:
         existing = _nearest(path)
         if not os.path.isdir(existing):
             yield Finding(WARN, "folder", path, f"it is no folder, so {what} cannot be there", "Remove what has its name.")
@@ -78,7 +85,7 @@ def _folders() -> Iterator[Finding]:
             yield Finding(WARN, "folder", path, f"this user may not write there, so {what} cannot be saved")
         else:
             yield Finding(OK, "folder", path, what if existing == path else f"for {what}; it does not exist yet")
-        yield from _space(existing)
+        yield from _space(existing, disks)
 
 
 def _nearest(path: str) -> str:
@@ -87,11 +94,39 @@ def _nearest(path: str) -> str:
     return path
 
 
-def _space(path: str) -> Iterator[Finding]:
+def _state_folder() -> list[str]:
+    from platformdirs import user_state_dir
+
     try:
-        free = shutil.disk_usage(_nearest(path)).free
+        folder = user_state_dir("llm-sync", appauthor=False)
+    except (OSError, RuntimeError):
+        return []
+    return [folder] if os.path.isabs(folder) else []
+
+
+def _history() -> Iterator[Finding]:
+    """Conversations are kept in folders that are this user's alone, or not at all."""
+    from llm_sync.history.folder import folder_of_user
+
+    with contextlib.suppress(OSError, ConfigurationError):
+        path = folder_of_user(simulated=False)
+        status = os.lstat(path)
+        if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+            yield Finding(WARN, "folder", path, f"it belongs to another user (uid {status.st_uid}): no conversation is kept")
+        elif os.name == "posix" and status.st_mode & _GROUP_AND_OTHERS:
+            message = f"it is open to others (mode {stat.S_IMODE(status.st_mode):o}): no conversation is kept"
+            yield Finding(WARN, "folder", path, message, f"chmod 700 {path}")
+
+
+def _space(path: str, disks: set[int]) -> Iterator[Finding]:
+    try:
+        path = _nearest(path)
+        disk, free = os.stat(path).st_dev, shutil.disk_usage(path).free
     except OSError:
         return
+    if disk in disks:
+        return
+    disks.add(disk)
     if free < MIN_FREE_BYTES:
         level = FAIL if free < 2**20 else WARN
         status = exit_codes.CONFIGURATION if level == FAIL else 0

@@ -67,7 +67,7 @@ def _expected(name: str, provider: ProviderConfig, url: str) -> Iterator[Finding
         return
     proxy = f"through the proxy {way.proxy}, by {way.proxy_from}" if way.proxy else "without a proxy"
     because = f", by {way.proxy_from}" if way.proxy_from and not way.proxy else ""
-    bundle = f"; certificates are checked with {way.ca_bundle}" if way.ca_bundle else ""
+    bundle = f"; certificates are checked with {way.ca_bundle}" if way.ca_bundle and url.lower().startswith("https:") else ""
     yield Finding(OK, "address", name, f"{way.origin}, {proxy}{because}{bundle}")
     if way.has_netrc:
         hint = "Remove the entry, if it was meant for this: the key comes from the configuration."
