@@ -1,11 +1,14 @@
-"""The open jobs of an unfinished batch, by its journal, as their providers show them now; and how they are cancelled."""
+"""The open jobs of an unfinished batch, by its journal, as their providers show them now; and how they are cancelled.
+
+Answers that providers make in the background are counted, too.
+"""
 
 from __future__ import annotations
 
 import os
 
 from llm_sync.batch.job_desk import view_of
-from llm_sync.batch.summary import JobView
+from llm_sync.batch.summary import BACKGROUND, JobView
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import ConfigurationError, LLMConnectorError, ModelNotFoundError
 from llm_sync.events import logger
@@ -21,9 +24,12 @@ _log = logger("batch")
 def open_jobs(output: str | os.PathLike[str], client: LLMClient, *, cancel: bool = False) -> list[JobView]:
     """The open jobs of the batch with this output, each looked at once; with ``cancel`` each is cancelled first.
 
-    A batch may run meanwhile. What was answered before a job's end is billed, and the same batch collects it. Empty for a batch
-    that has no journal. Raises OSError; LLMConnectorError if a provider does not answer about a job.
+    Behind them, for each model, its answers in the background that nobody has fetched: ``id`` is BACKGROUND. They are not
+    looked at, and not cancelled. A batch may run meanwhile. What was answered before a job's end is billed, and the same batch
+    collects it. Empty for a batch that has no journal. Raises OSError; LLMConnectorError if a provider does not answer about a
+    job.
     """
+    from llm_sync.batch.state.background_notes import unfetched_answers
     from llm_sync.batch.state.job_notes import jobs_of
 
     part = f"{os.path.realpath(os.fspath(output))}.part"
@@ -35,7 +41,8 @@ def open_jobs(output: str | os.PathLike[str], client: LLMClient, *, cancel: bool
         if job.step == CREATED:
             wire = wires.get(job.provider) or wires.setdefault(job.provider, _wire(client, job))
             _look(wire, job, cancel=cancel)
-    return [view_of(job) for job in jobs]
+    answers = unfetched_answers(part).items()
+    return [*map(view_of, jobs), *(JobView(BACKGROUND, *model, "", number, 0, "not fetched") for model, number in answers)]
 
 
 def _wire(client: LLMClient, job: Job) -> BatchWire:

@@ -77,6 +77,9 @@ class LaneView:
         return 0.0 if not left else left / self.rate if self.rate else None
 
 
+BACKGROUND = "background"
+
+
 class JobView(NamedTuple):
     """A job at a provider's Batch API. ``id``: ours; ``remote``: the provider's, empty if it is not known. ``done`` of its
     ``requests`` are answered, by the provider's own count. ``state``: the provider's word for it, else how far it came here;

@@ -12,7 +12,9 @@ import pytest
 
 from llm_sync import LLMClient, batch
 from llm_sync.batch import Summary
+from llm_sync.batch.job_listing import open_jobs
 from llm_sync.batch.state.journal import Journal
+from llm_sync.cli.console.batch_jobs import job_lines
 from llm_sync.config import ConfigLoader
 from llm_sync.errors import InvalidRequestError
 from llm_sync.providers import background
@@ -235,6 +237,31 @@ def test_an_answer_that_is_open_is_fetched_whichever_way_the_run_goes(tmp_path: 
         assert made.run(via=via).complete
         assert made.creates() == LINES
         assert [f"Question {number}" in str(text) for number, text in zip((1, 0), made.texts(), strict=True)] == [True, True]
+
+
+def test_what_is_not_fetched_is_listed(tmp_path: Path) -> None:
+    """With the number of answers for each model, whatever else is in the journal; nothing is sent."""
+    with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
+        made = Made(tmp_path, simulator)
+        made.run(deadline=0.3)
+        with Path(f"{made.output}.part").open("a", encoding="utf-8") as file:
+            file.writelines(
+                f"{each}\n" for each in ('{"background": [7, {}, null], "line": "x"}', '{"background": [', "[" * 9999)
+            )
+        before = len(simulator.requests)
+        with LLMClient(ConfigLoader().load_text(made.text)) as client:
+            (view,) = open_jobs(made.output, client, cancel=True)
+        assert (view.id, view.provider, view.model, view.requests, view.state) == (
+            "background", "p", "gpt-5-mini", LINES, "not fetched"
+        )  # fmt: skip
+        first, *_, last = job_lines("out.jsonl", [view], cancelled=True)
+        assert first == f"out.jsonl: {LINES} background answers not fetched"
+        assert last == "The same batch command fetches background answers; --cancel does not end them."
+        assert len(simulator.requests) == before
+        simulator.advance(60)
+        assert made.run().complete
+        with LLMClient(ConfigLoader().load_text(made.text)) as client:
+            assert open_jobs(made.output, client) == []
 
 
 def test_damaged_and_foreign_notes_are_passed_over(tmp_path: Path) -> None:

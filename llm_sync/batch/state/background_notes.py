@@ -8,11 +8,17 @@ is read, too (``"reply"``). The outcome's line ends all of it.
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
+from collections import Counter
 from typing import Any, NamedTuple
 
-from llm_sync.batch.state.records import Head, Key
+from llm_sync.batch.state.journal_format import lines_of, pieces_of
+from llm_sync.batch.state.records import Head, Key, read_head
 from llm_sync.models import Reply
 from llm_sync.providers.background_wire import job_id
+
+_START = b'{"background": ['
 
 
 class MadeAnswer(NamedTuple):
@@ -62,10 +68,29 @@ class BackgroundNotes:
         """Somebody fetches this answer; it is found no more."""
         self._made = {place: other for place, other in self._made.items() if other is not made}
 
+    def by_model(self) -> dict[tuple[str, str], int]:
+        """How many answers nobody has fetched, for each provider and model."""
+        names = ((key.provider, key.model) for key, _ in self._made)
+        return dict(Counter((name, model) for name, model in names if isinstance(name, str) and isinstance(model, str)))
+
     @property
     def left(self) -> int:
         """The number of answers that nobody has fetched."""
         return len(self._made)
+
+
+def unfetched_answers(path: str) -> dict[tuple[str, str], int]:
+    """How many answers nobody has fetched, by the journal at a path, for each provider and model. Raises OSError."""
+    notes = BackgroundNotes()
+    for _, line in lines_of(path):
+        for piece in (line,) if line.startswith(_START) else pieces_of(line):
+            if piece.startswith(_START):
+                with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):  # damaged
+                    (_, value), *more = json.loads(piece).items()
+                    notes.take_note(Key(*value), dict(more))
+            elif notes.left and (head := read_head(piece)) is not None:
+                notes.end(head)
+    return notes.by_model()
 
 
 def made_note(key: Key, line: str, settings: str, job: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from llm_sync.batch.summary import BACKGROUND
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.console.table import table
 
@@ -20,9 +21,14 @@ def job_lines(output: str, jobs: Sequence[JobView], *, cancelled: bool = False, 
     rows = [
         (job.remote or job.id, f"{job.provider}/{job.model}", f"{job.requests:,}", f"{job.done:,}", job.state) for job in jobs
     ]
-    lines = [f"{output}: {count(len(jobs), 'open job')}", *table([titles, *rows], width)]
+    answers = sum(job.requests for job in jobs if job.id == BACKGROUND)
+    ids = [job.id for job in jobs if job.id != BACKGROUND]
+    counts = [count(len(ids), "open job")] * bool(ids) + [count(answers, "background answer") + " not fetched"] * bool(answers)
+    lines = [f"{output}: {' and '.join(counts)}", *table([titles, *rows], width)]
     lines += [f"  {job.id}: it may have been made, and cannot be found: {job.lost}" for job in jobs if job.lost]
-    if cancelled:
+    if answers:
+        lines.append("The same batch command fetches background answers; --cancel does not end them.")
+    if cancelled and ids:
         lines.append(
             "Cancelled jobs end within minutes. What was answered until then is billed: the same batch command collects it."
         )
