@@ -30,12 +30,12 @@ def read(path: str, owners: Container[int]) -> bytes:
     """The content of a regular file of at most MAX_BYTES that belongs to one of ``owners``. Raises OSError."""
     descriptor = os.open(path, _READ)
     try:
-        check(os.fstat(descriptor), path, owners)
-        content = b""
-        while len(content) <= MAX_BYTES and (chunk := os.read(descriptor, 1 << 20)):
-            content += chunk
-            if len(chunk) < 1 << 20:
-                break
+        status = os.fstat(descriptor)
+        check(status, path, owners)
+        content = os.read(descriptor, status.st_size + 1)  # one byte more shows whether that is all
+        if len(content) != status.st_size:
+            while len(content) <= MAX_BYTES and (chunk := os.read(descriptor, 1 << 20)):
+                content += chunk
     finally:
         os.close(descriptor)
     check_size(len(content), path)  # it may have grown

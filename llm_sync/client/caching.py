@@ -269,15 +269,16 @@ class _Judge:
 
 
 def _marked(response: ModelResponse, entry: Entry) -> ModelResponse:
-    """A response as one that was not asked for: it costs nothing, and has the time at which it was given."""
-    return dataclasses.replace(
-        response,
+    """A response that was just read, as one that was not asked for: it costs nothing, and has the time at which it was given."""
+    values = vars(response)  # in place: nobody else has it yet, and a copy would take as long as reading the file
+    values.update(
         timestamp=entry.stored,
         attempts=0,
         cached=True,
+        saved_estimate=values["cost_estimate"],  # perhaps pending
         cost_estimate=0.0,
-        saved_estimate=vars(response)["cost_estimate"],  # perhaps pending
     )
+    return response
 
 
 class _Redaction:
