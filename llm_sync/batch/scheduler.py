@@ -272,7 +272,7 @@ class Scheduler:
             busy = self._sender.busy
             with contextlib.suppress(Empty):
                 while True:
-                    end = self._sender.ended.get(timeout=TICK_S if busy else 0)
+                    end = self._sender.ended.get(timeout=TICK_S) if busy else self._sender.ended.get_nowait()
                     if end is not None:
                         self._count(end)
             if not busy or time.monotonic() >= until:

@@ -178,7 +178,9 @@ class ProviderRequestQueue:
 
     def take(self, worker: Worker) -> RequestFuture | None:  # noqa: ARG002  (any worker may take it)
         """The next request, or None to look again at ``may_work``. Raises queue.Empty after ``idle_timeout``, or if closed."""
-        return self._inbox.get(timeout=0 if self._closing or self._process_ends else self.idle_timeout)
+        if self._closing or self._process_ends or not self.idle_timeout:
+            return self._inbox.get_nowait()  # get(timeout=0) may wait for ever on Python 3.10
+        return self._inbox.get(timeout=self.idle_timeout)
 
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister an idle ``worker`` unless a request has arrived; return whether it must end."""

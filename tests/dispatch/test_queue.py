@@ -9,6 +9,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from queue import Empty
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,6 +95,26 @@ def test_idle_timeout_zero_runs_everything(workshop):
     """A worker that never idles still loses nothing."""
     queue = workshop.queue(idle_timeout=0)
     assert [queue.submit(lambda n=n: n).result(PATIENCE_S) for n in range(200)] == list(range(200))
+
+
+@pytest.mark.parametrize("settings", [{}, {"idle_timeout": 0}], ids=["closed", "idle timeout 0"])
+def test_a_worker_that_is_not_to_wait_never_does(settings):
+    """On Python 3.10, SimpleQueue.get(timeout=0) waited for ever once in some ten thousand times, after a put and a get."""
+    queue = ProviderRequestQueue("a", **settings)
+    if not settings:
+        queue.stop()
+    done = threading.Event()
+
+    def take_often():
+        for _ in range(100_000):
+            queue._put(None)
+            assert queue.take(None) is None
+            with pytest.raises(Empty):
+                queue.take(None)
+        done.set()
+
+    threading.Thread(target=take_often, daemon=True).start()
+    assert done.wait(20)
 
 
 @pytest.mark.parametrize("settings", [{"concurrency": 0}, {"max_queue": 0}, {"idle_timeout": -1}, {"idle_timeout": float("nan")}])

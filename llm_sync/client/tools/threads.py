@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from llm_sync.runtime import clock
 from llm_sync.runtime.interrupts import poll_interval
 
+MIN_WAIT_S = 0.001  # with a timeout near 0, SimpleQueue.get may wait for ever on Python 3.10
+
 
 class Job(NamedTuple):
     """A call of a tool; ``timeout``: seconds, None: no limit."""
@@ -74,6 +76,6 @@ def _wait(done: queue.SimpleQueue[Outcome], jobs: Sequence[Job], began: dict[int
     late = [Outcome(place, elapsed=now - began[place], gave_up=True) for place, end in ends.items() if end <= now]
     left = min([end - now for end in ends.values()], default=poll_interval())
     try:
-        return [done.get(timeout=0 if late else max(0.0, min(left, poll_interval())))]
+        return [done.get_nowait() if late else done.get(timeout=max(MIN_WAIT_S, min(left, poll_interval())))]
     except queue.Empty:
         return late
