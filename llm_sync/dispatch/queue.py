@@ -45,8 +45,7 @@ class ProviderRequestQueue:
         if not idle_timeout >= 0:
             raise ValueError(f"idle_timeout={idle_timeout} of provider {name!r}: give 0 or more seconds")
         self.name = name
-        self.concurrency = concurrency
-        self.max_queue = max_queue
+        self.concurrency, self.max_queue = concurrency, max_queue
         self.idle_timeout = min(idle_timeout, threading.TIMEOUT_MAX)
         self._listener, self._clock = emit, clock
         self._closing = False  # refuse new requests; finish queued ones
@@ -178,9 +177,8 @@ class ProviderRequestQueue:
 
     def take(self, worker: Worker) -> RequestFuture | None:  # noqa: ARG002  (any worker may take it)
         """The next request, or None to look again at ``may_work``. Raises queue.Empty after ``idle_timeout``, or if closed."""
-        if self._closing or self._process_ends or not self.idle_timeout:
-            return self._inbox.get_nowait()  # get(timeout=0) may wait for ever on Python 3.10
-        return self._inbox.get(timeout=self.idle_timeout)
+        wait = 0 if self._closing or self._process_ends else self.idle_timeout
+        return self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()  # Python 3.10 may wait for ever with timeout=0
 
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister an idle ``worker`` unless a request has arrived; return whether it must end."""
