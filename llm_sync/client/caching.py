@@ -105,8 +105,7 @@ class Caching:
             )
         if cache.has(prepared):
             return False
-        redact = self._reading(prepared.provider).redact
-        body = redact(prepared.body)
+        body = self._reading(prepared.provider).redact(prepared.body)
         entry = Entry(
             digest=request_digest(prepared),
             sample=prepared.sample,

@@ -49,9 +49,8 @@ class Dispatcher:
     """The way of one client's requests, as ``client.dispatcher``. Every method may be called from any thread.
 
     For code that does more with a request than ask it: check it without sending, keep it, send it later or through a
-    middleware of its own. ``client.generate`` and its like are made of the same parts. ``config`` is the configuration that
-    counts: the client's own, in a simulation with its providers at the simulator. ``strict`` is as the client's;
-    ``strict_streaming``: whether streaming switches in requests are refused, which ``strict`` means, too. ``caching``: the
+    middleware of its own. ``config`` is the configuration that counts: the client's own, in a simulation with its providers at
+    the simulator. ``strict`` is as the client's; ``strict_streaming``: whether streaming switches are refused. ``caching``: the
     answer caches, if the client has any; ``is_offline``: nothing but what they have stored may be used.
     """
 
