@@ -62,8 +62,7 @@ class Dispatcher:
         self.config = config
         self.strict = strict
         self.strict_streaming = strict or strict_streaming
-        self._manager = manager
-        self._endpoints = endpoints
+        self._manager, self._endpoints = manager, endpoints
         self.keys = itertools.count(1)
         self.routed: Any = None  # the client's RoutedRequests, which have each model of a route prepared here
         self.embeddings: Any = None  # the EmbeddingDispatcher, once a program asks for vectors
