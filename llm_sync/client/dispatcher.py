@@ -223,11 +223,11 @@ class Dispatcher:
             return ProviderCall(endpoint.provider.send, (prepared, control), control, prepared.model, endpoint.steps)
         if self._middleware_parts is None:
             with import_lock:  # few programs have one
-                from llm_sync.client.middleware import Next, has_steps
-            self._middleware_parts = Next, has_steps
-        next_of, is_in_steps = self._middleware_parts
-        send = next_of(self._steps, around, control)
-        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(is_in_steps, around)) else None)
+                from llm_sync.client import middleware as parts
+            self._middleware_parts = parts
+        send = self._middleware_parts.Next(self._steps, around, control)
+        is_in_steps = all(map(self._middleware_parts.has_steps, around))
+        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if is_in_steps else None)
 
     def _steps(self, prepared: PreparedRequest, control: CallControl) -> Steps[ModelResponse]:
         """Behind the middleware, which may have gone to another provider."""
@@ -267,8 +267,7 @@ class Dispatcher:
 
     def redact(self, provider: str, text: str) -> str:
         """``text`` with every secret of a provider that stands in it replaced by ``[key]``: for what is stored."""
-        clean: str = self._endpoints[provider].provider.credential.redactor().whole(text)
-        return clean
+        return str(self._endpoints[provider].provider.credential.redactor().whole(text))
 
     def endpoint(self, provider: str) -> Endpoint:
         """A provider with its HTTP client, for code that talks to it beside its requests. Raises as Endpoints does."""

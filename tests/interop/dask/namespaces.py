@@ -76,20 +76,25 @@ def forwarded(port: int) -> Iterator[int]:
     """A port on all of this machine's addresses that leads to one of its loopback: for a server that listens there only."""
     listener = socket.create_server(("0.0.0.0", 0), backlog=256)  # noqa: S104
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
+    def pump(source: socket.socket, sink: socket.socket, ended: list[socket.socket]) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65_536):
                 sink.sendall(chunk)
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        ended.append(source)
+        if len(ended) == 2:  # the other direction has ended, too
+            source.close()
+            sink.close()
 
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
                 far = socket.create_connection(("127.0.0.1", port))
-                for ends in ((near, far), (far, near)):
+                ended: list[socket.socket] = []
+                for ends in ((near, far, ended), (far, near, ended)):
                     threading.Thread(target=pump, args=ends, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
