@@ -45,7 +45,8 @@ class ProviderRequestQueue:
         if not idle_timeout >= 0:
             raise ValueError(f"idle_timeout={idle_timeout} of provider {name!r}: give 0 or more seconds")
         self.name = name
-        self.concurrency, self.max_queue = concurrency, max_queue
+        self.concurrency = concurrency
+        self.max_queue = max_queue
         self.idle_timeout = min(idle_timeout, threading.TIMEOUT_MAX)
         self._listener, self._clock = emit, clock
         self._closing = False  # refuse new requests; finish queued ones
@@ -56,9 +57,8 @@ class ProviderRequestQueue:
         shutdown.watch(self)
 
     def _reset(self) -> None:
-        # No lock guards these: a calling thread may be interrupted anywhere, by an exception or by a signal handler that itself
-        # uses the queue, or waits for one of its workers. Each step is atomic; where two threads could miss each other, each
-        # writes its own field before it reads the other's:
+        # No lock guards these: an exception, or a signal handler that uses the queue itself, may interrupt a caller anywhere.
+        # Each step is atomic; where two threads could miss each other, each writes its own field before it reads the other's:
         # - submit adds to _waiting and puts, then looks at _closing; stop sets _closing, and join cancels what is left waiting.
         # - submit puts, then looks for workers; an idle worker deregisters, then looks into _inbox.
         # - a worker sets its ``current`` and then reads _abandon; stop sets _abandon, then looks at what is in flight.
