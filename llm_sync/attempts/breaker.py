@@ -16,7 +16,7 @@ from llm_sync.errors import (
 from llm_sync.events import logger
 from llm_sync.runtime import clock
 
-FAILED_ATTEMPTS = 5  # in a row, of any requests, that open it
+FAILED_ATTEMPTS = 4  # in a row, of any requests, that open it: as many as one request makes by default
 FIRST_INTERVAL_S = 5.0
 MAX_INTERVAL_S = 300.0
 MAX_PROBES_REMEMBERED = 16

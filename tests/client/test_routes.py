@@ -649,15 +649,25 @@ def test_no_connection_at_all(opened: Callable[..., LLMClient]) -> None:
 
 
 def test_a_dead_provider_is_no_longer_asked(providers: Providers, opened: Callable[..., LLMClient]) -> None:
-    """After five failed attempts routes pass it over: the second answers without a request to the first, and status says so."""
+    """After four failed attempts routes pass it over: the second answers without a request to the first, and status says so."""
     providers.behave["first"] = status(503)
     client = opened()
     responses = [client.generate("hello") for _ in range(20)]
     assert {response.provider for response in responses} == {"second"}
-    assert providers.asked()["first"] == 6  # of three requests with two attempts each
+    assert providers.asked()["first"] == 4  # of two requests with two attempts each
     assert steps_of(responses[-1]) == [("first", "ProviderUnavailableError", 0), ("second", None, 1)]
     assert client.status()["first"].breaker_open_until is not None
     assert client.status()["second"].breaker_open_until is None
+
+
+def test_short_runs_learn_of_a_dead_provider_from_each_other(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """With machine_wide, one request with the default retries is enough: a new process does not repeat them."""
+    providers.behave["first"] = status(503)
+    text = THREE.replace("max_retries: 1, ", "").replace("timeout: 5", "timeout: 5, machine_wide: true")
+    for client in (opened(text), opened(text)):
+        assert client.generate("hello").provider == "second"
+    assert providers.asked()["first"] == 4
+    providers.behave.clear()
 
 
 def test_a_call_without_a_route_asks_a_failing_provider_all_the_same(
