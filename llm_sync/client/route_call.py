@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client.known_routes import Candidate, step_of, step_of_answer
+from llm_sync.client.known_routes import Candidate, step_of, whole_route
 from llm_sync.client.route_parts import Around, Step, Way
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch.future import RequestFuture
@@ -28,7 +29,7 @@ class RouteCall:
 
     ``left``: the candidates that were not considered yet. ``steps``: what came of the others. ``step``: the one under way.
     ``first_call``: what sends the first step while the caller's future is the step's own, which saves a second one;
-    ``first_queue``: where it waits then; ``key``: that call's.
+    ``first_queue``: where it waits then; ``key``: that call's; ``owns_answer``: whether nobody else has the answer that it gives.
     """
 
     key: int | None = None
@@ -36,6 +37,7 @@ class RouteCall:
     first: Step | None = None  # prepared by the thread that made the call
     first_call: ProviderCall | None = None
     first_queue: ProviderRequestQueue | None = None
+    owns_answer = False
     is_under_way = False  # whether a step was queued: the next ones continue the request
     deadline: float | None = None  # seconds for the whole route
     _began_at: float | None = None  # monotonic; when the first provider was asked that made an attempt
@@ -203,8 +205,11 @@ class RouteCall:
             breaker.succeeded()
         if not isinstance(answer, ModelResponse):
             return answer
+        if self.owns_answer and self.first_call is not None:  # a copy, and the steps, would take longer than all else here
+            answer.__dict__["route"] = partial(whole_route, self.steps, step.entry, elapsed)
+            return answer
         values = answer.__dict__.copy()
-        values["route"] = (*self.steps, step_of_answer(step.entry, answer, elapsed))
+        values["route"] = whole_route(self.steps, step.entry, elapsed, answer)
         routed = object.__new__(type(answer))  # its values were checked
         object.__setattr__(routed, "__dict__", values)
         return routed

@@ -96,6 +96,8 @@ class Routes:
             call.first_queue = step.candidate.queue = self._manager.queue(call.provider)
         call.first_call = self._dispatcher.call_for(step.prepared)
         call.key = call.first_call.key
+        steps = call.first_call.make_steps  # not those of a cache or of middleware, which may keep the answer
+        call.owns_answer = steps is not None and steps is self._endpoint(call.provider).steps
         return call
 
     # What a call needs (route_call.Way) -----------------------------------------------------------------------------

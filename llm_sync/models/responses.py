@@ -10,7 +10,7 @@ from typing import Any
 from llm_sync.models import grammar
 from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.models.pending_cost import PRICE_SOURCE, CostField
-from llm_sync.models.route import RouteStep
+from llm_sync.models.route import RouteField, RouteStep
 
 _NOT_IN_RECORDS = ("raw", "state", "tier")  # the metadata that to_dict leaves out, or has elsewhere
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
@@ -106,7 +106,7 @@ class ModelResponse(Frozen):
     id: str | int | None = None
     cached: bool = False
     saved_estimate: float | None = CostField()  # type: ignore[assignment]  # likewise
-    route: tuple[RouteStep, ...] = ()
+    route: tuple[RouteStep, ...] = RouteField()  # type: ignore[assignment]  # likewise, whose default is ()
 
     def __post_init__(self) -> None:
         given: Any = self  # what it was built with, of whatever type
@@ -130,7 +130,7 @@ class ModelResponse(Frozen):
         return False
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "cost_estimate": self.cost_estimate}
+        return {**self.__dict__, "cost_estimate": self.cost_estimate, "route": self.route}
 
     @property
     def message(self) -> Any:

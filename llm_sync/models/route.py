@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from llm_sync.models.frozen import Frozen, dataclass
@@ -45,3 +46,20 @@ class RouteStep(Frozen):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "cost": self.cost}
+
+
+class RouteField:
+    """The attribute of a ModelResponse that holds its RouteSteps, or a ``partial`` that makes them of the response when it is
+    read: few programs do, and to make them takes a hundredth of a short call's time. Two threads that look at the same time may
+    both make them."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> tuple[RouteStep, ...]:
+        if instance is None:
+            return ()  # the default
+        steps = instance.__dict__.get("route", ())
+        if isinstance(steps, partial):
+            steps = instance.__dict__["route"] = steps(instance)
+        return steps  # type: ignore[no-any-return]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__["route"] = value

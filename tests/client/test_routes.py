@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 import pickle
 import signal
@@ -398,9 +400,42 @@ def test_the_costs_of_a_route_are_those_of_its_answers(providers: Providers, ope
     text = THREE.replace("models: [gpt-4o-mini]", "models: [{name: gpt-4o-mini, pricing: {input: 2, output: 8}}]")
     response = opened(text).generate("hello")
     assert response.route[-1].cost == response.cost_estimate is not None
-    copy = pickle.loads(pickle.dumps(response))  # noqa: S301
-    assert copy.route == response.route
-    assert copy.route[-1].to_dict()["cost"] == response.cost_estimate
+    unpickled = pickle.loads(pickle.dumps(response))  # noqa: S301
+    assert unpickled.route == response.route
+    assert unpickled.route[-1].to_dict()["cost"] == response.cost_estimate
+
+
+def test_the_steps_of_an_answer_are_the_same_however_they_are_looked_at(
+    providers: Providers, opened: Callable[..., LLMClient]
+) -> None:
+    """They are made when somebody looks: by name, pickled, copied, as a record, in a comparison, or as text."""
+    client = opened(THREE.replace('"<first>"', f'"http://127.0.0.1:{closed_port()}/v1"'))
+    for _ in range(2):
+        client.generate("hello")
+    expected = [("first", "ProviderUnavailableError", 0), ("second", None, 1)]
+    assert steps_of(client.generate("hello")) == expected
+    assert steps_of(pickle.loads(pickle.dumps(client.generate("hello")))) == expected  # noqa: S301
+    assert steps_of(copy.copy(client.generate("hello"))) == expected
+    assert steps_of(dataclasses.replace(client.generate("hello"), attempts=1)) == expected
+    assert [step["provider"] for step in client.generate("hello").to_dict()["route"]] == ["first", "second"]
+    assert "route=(RouteStep(provider='first'" in repr(client.generate("hello"))
+    response = client.generate("hello")
+    other = copy.copy(response)
+    assert other == response
+    assert response.route is response.route
+
+
+def test_an_answer_that_middleware_keeps_is_not_changed(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """What a route puts on an answer stands on the caller's only: middleware may give the same one to several."""
+    client, kept = opened(), []
+
+    def keep(prepared: Any, send: Any) -> Any:
+        kept.append(send(prepared))
+        return kept[0]
+
+    client.dispatcher.add_middleware(keep)
+    assert [client.generate("hello").route[-1].provider for _ in range(2)] == ["first", "first"]
+    assert kept[0].route == ()
 
 
 def test_a_route_adds_few_calls_of_its_own(providers: Providers, opened: Callable[..., LLMClient]) -> None:
