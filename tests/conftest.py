@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -44,9 +45,13 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.fixture(autouse=True)
-def _own_runtime_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tests share nothing with what else this user runs."""
+def _own_runtime_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Share nothing with what else this user runs, and leave no lock file open: a process keeps those of the answer cache."""
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(tmp_path_factory.getbasetemp() / "runtime"))
+    yield
+    if (asking_locks := sys.modules.get("llm_sync.cache.asking_locks")) is not None:
+        for file in list(asking_locks._files.values()):
+            file.retire()
 
 
 @pytest.fixture
