@@ -162,12 +162,15 @@ class Scheduler:
         ended, count = self._sender.ended, 0
         try:
             end = ended.get(timeout=seconds)
-            time.sleep(self._pause.seconds(self.lanes.values(), ended.qsize()))
+            pause = self._pause.seconds(self.lanes.values(), ended.qsize())
             while True:
                 count += 1
                 if end is not None:
                     self._count(end)
                     self._note_outcome(end)
+                if pause:  # after the first is counted, as Ctrl-C may end the pause
+                    time.sleep(pause)
+                    pause = 0.0
                 end = ended.get_nowait()
         except Empty:
             self._pause.count(count)
@@ -252,7 +255,7 @@ class Scheduler:
             self._progress(self.snapshot())
 
     def _stop(self) -> None:
-        """Send nothing more, give requests in flight some seconds to finish, and process their ends."""
+        """Send nothing more, give requests in flight some seconds to finish, process their ends, and report how far it came."""
         self._sender.stop()
         if self.jobs is not None:
             self.jobs.stop()
@@ -265,6 +268,9 @@ class Scheduler:
         finally:
             self._sender.abort()
             self._wait_for_in_flight(GRACE_S)
+            if self._progress is not None:
+                with contextlib.suppress(Exception):  # it must not replace the reason for the stop
+                    self._progress(self.snapshot())
 
     def _wait_for_in_flight(self, seconds: float) -> None:
         until = time.monotonic() + seconds
