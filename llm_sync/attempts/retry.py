@@ -111,9 +111,8 @@ class _Attempts:
                     if not self.may_retry(error):
                         raise
                 finally:
-                    if self.reservation is not None and self.began is None:  # stopped, or too late, before it was sent
-                        yield Blocking(self.reservation.release)
-                    self._end(turn)
+                    if (unused := self._end(turn)) is not None:  # stopped, or too late, before it was sent
+                        yield Blocking(unused.release)
                 yield from self._wait_to_retry()
         except LLMConnectorError as error:
             self.annotate(error)
@@ -163,13 +162,14 @@ class _Attempts:
         self.began = now
         return timeout
 
-    def _end(self, turn: Turn) -> None:
-        """The attempt has ended, or did not begin: give back what it had."""
+    def _end(self, turn: Turn) -> Reservation | None:
+        """The attempt has ended, or did not begin: give back what it had. Return what was reserved if it did not begin."""
+        unused, self.reservation = self.reservation if self.began is None else None, None
         if self.began is not None:
             self.began = None
             self.control.end_attempt()
-        self.reservation = None
         turn.leave()
+        return unused
 
     def _time_left(self, now: float, open_in_time: bool) -> float:
         """Seconds until the deadline, which the first attempt starts. Raises what the request ends with if there are none."""

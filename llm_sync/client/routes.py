@@ -119,8 +119,7 @@ class Routes:
             if not force and (breaker.interval or breaker.shared is not None):
                 refusal, probe = breaker.ask()
                 if refusal is not None:
-                    known, step = candidate.passed_over
-                    call.steps.append(step if step is not None and known is refusal else candidate.step_of_refusal(refusal))
+                    call.steps.append(candidate.step_of_refusal(refusal))
                     continue
             if candidate.window is not None and call.steps:
                 misfit = candidate.does_not_fit(call.request_for(entry), candidate.window)

@@ -815,3 +815,30 @@ def test_a_pause_before_the_first_attempt_is_not_added(paused: Callable[[float, 
     paused(0, 999)
     bench = Bench(down(), "never", lasting=20)
     assert "deadline of 20 s" in str(bench.fail(timeout=60, deadline=20).guidance)
+
+
+def test_the_slot_is_left_before_money_is_given_back() -> None:
+    """Of an attempt that was stopped before it was sent: whatever becomes of giving the money back, the slot is free."""
+    log: list[str] = []
+
+    @contextmanager
+    def slot(control: Any, until: float | None) -> Iterator[bool]:
+        yield True
+        log.append("slot left")
+
+    class Budget:
+        def reserve(self, request: object) -> Budget:
+            bench.control.stopped = True
+            return self
+
+        def release(self) -> None:
+            log.append("money given back")
+            raise KeyboardInterrupt
+
+    bench = Bench("never", slot=slot)
+    bench.handler.spending = Budget()  # type: ignore[assignment]
+    steps = bench.handler.steps(bench.attempt, AttemptOptions(), bench.control, object())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        run(steps)
+    assert log == ["slot left", "money given back"]
+    assert bench.attempts == []
