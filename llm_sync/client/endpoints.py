@@ -159,9 +159,11 @@ class Endpoints(dict[str, Endpoint]):
         }
 
     def close(self) -> None:
-        """Close the connections of all."""
+        """Close the connections of all, and the ledger."""
         for endpoint in list(self.values()):
             endpoint.http.close()
+        if self.spending is not None:
+            self.spending.close()
 
     def shared_maximum(self) -> dict[str, Any]:
         """The ``max_cost`` for a copy of the client, which shares it; empty without one."""

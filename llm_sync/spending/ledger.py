@@ -7,6 +7,7 @@ as spent until its window is over. Amounts are whole millionths of a millionth o
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sqlite3
@@ -164,6 +165,18 @@ class Ledger:
             spent, reserved = sums_of(connection, budget, window)
             return spent / UNIT, reserved / UNIT, window
 
+    def close(self) -> None:
+        """Close the file, unless a thread is just using it; the next call opens it again. Never raises.
+
+        When the last process has closed it, all of it is in one file: with changes in a file beside it, a copy that is put in its
+        place would be a mixture of both.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+
     def reset_after_fork(self) -> None:
         """In a forked child: a connection and a lock of its own."""
         self._lock = threading.Lock()
@@ -246,13 +259,17 @@ class Ledger:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._file == _identity(self._paths.database):
             return self._connection
-        if self._connection is not None:  # another file is in its place
-            self._connection.close()
-            self._connection = None
+        self._close()  # another file is in its place
         self._connection = open_database(self._paths)
         self._file = _identity(self._paths.database)
         self._owner = own_identity()
         return self._connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         if time.monotonic() - self._marked_at >= _MARK_INTERVAL_S:

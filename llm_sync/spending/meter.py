@@ -86,6 +86,10 @@ class Spending:
         """The maximum for a copy of the client in another process, which shares it."""
         return SharedMaximum(self._own[0].usd, self.run) if self._own else None
 
+    def close(self) -> None:
+        """Close the ledger; a later call opens it again."""
+        self._ledger.close()
+
     def budgets_of(self, provider: str, model: str) -> tuple[Budget, ...]:
         """All that a request to a model counts for."""
         names = self._config.providers[provider].entry(model).budgets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, NamedTuple
 
@@ -62,7 +63,8 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
     paths = LedgerPaths.of_user(simulated=simulated)
     if not os.path.exists(paths.database) and not os.path.exists(paths.mark):
         return []
-    Ledger(paths).sweep()
+    with contextlib.closing(Ledger(paths)) as ledger:
+        ledger.sweep()
     charges = "LEFT JOIN charges ON entry = id" if group == "budget" else ""
     # total(), not sum(): absurd figures of a provider would overflow integers.
     query = f"""SELECT {_KEYS[group]} AS key, sum(requests),
@@ -71,12 +73,8 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
         total(CASE state WHEN 'unsure' THEN requests END), total(CASE state WHEN 'reserved' THEN amount END),
         total(CASE state WHEN 'cached' THEN requests END), total(CASE state WHEN 'cached' THEN amount END)
         FROM entries {charges} WHERE at >= ? GROUP BY key"""  # noqa: S608  (the parts are constants)
-    with explained(paths.database):
-        connection = open_database(paths)
-        try:
-            found = connection.execute(query, (since,)).fetchall()
-        finally:
-            connection.close()
+    with explained(paths.database), contextlib.closing(open_database(paths)) as connection:
+        found = connection.execute(query, (since,)).fetchall()
     rows = [
         Row(
             key,
@@ -97,21 +95,17 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
 
 def standings(budgets: list[Budget], *, simulated: bool = False) -> list[Standing]:
     """How much of each budget is gone in its present window. Raises LedgerError."""
-    ledger = Ledger(LedgerPaths.of_user(simulated=simulated))
     found = []
-    for budget in budgets:
-        spent, reserved, window = ledger.standing(budget)
-        found.append(Standing(budget, spent, reserved, window.ends))
+    with contextlib.closing(Ledger(LedgerPaths.of_user(simulated=simulated))) as ledger:
+        for budget in budgets:
+            spent, reserved, window = ledger.standing(budget)
+            found.append(Standing(budget, spent, reserved, window.ends))
     return found
 
 
 def accept(*, simulated: bool = False) -> str:
     """Take the ledger and the clock as they are now; returns the ledger's path. Raises LedgerError."""
     paths = LedgerPaths.of_user(simulated=simulated)
-    with explained(paths.database):
-        connection = open_database(paths, accept=True)
-        try:
-            connection.execute("DELETE FROM meta WHERE name = 'time'")
-        finally:
-            connection.close()
+    with explained(paths.database), contextlib.closing(open_database(paths, accept=True)) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'time'")
     return paths.database

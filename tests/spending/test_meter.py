@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -242,6 +243,22 @@ def test_without_a_budget_there_is_no_ledger(open_client: Callable[..., LLMClien
     """Even if budgets are written down, but nobody uses them."""
     open_client(of(1).replace("budget: daily, ", "")).generate("x")
     assert not state.exists()
+
+
+def test_a_copy_that_was_made_between_two_runs_is_noticed(
+    tmp_path: Path, paths: LedgerPaths, open_client: Callable[..., LLMClient]
+) -> None:
+    """It is all of the ledger: a closed client leaves nothing in a second file, with which an older copy would be mixed."""
+    for number in range(2):
+        if number:
+            shutil.copy(paths.database, tmp_path / "copy")
+        with open_client(of(1)) as client:
+            client.generate("Say hello")
+        spent_by("model")
+        assert sorted(os.listdir(os.path.dirname(paths.database))) == ["spending.db", "spending.mark"]
+    shutil.copy(tmp_path / "copy", paths.database)
+    with pytest.raises(BudgetExceededError, match="older than it was: a copy was put in its place"):
+        open_client(of(1)).generate("Say hello")
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, "5", 1e6])
