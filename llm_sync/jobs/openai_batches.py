@@ -97,7 +97,7 @@ class OpenAIBatches(BatchWire):
             return None
         status, body = member(value, "response", "status_code"), member(value, "response", "body")
         if isinstance(status, int):
-            return Row(custom_id, status, _parsed(body))
+            return Row(custom_id, status, _parsed(body), request_id=text(member(value, "response", "request_id")))
         error = member(value, "error") or {}
         end = _NOT_RUN.get(str(member(error, "code")), "")
         return Row(custom_id, 500, {"error": error}, end)

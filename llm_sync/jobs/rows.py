@@ -18,6 +18,7 @@ _NOT_RUN = {
     EXPIRED: "the provider did not get to this request before the job expired",
     CANCELLED: "the job was cancelled before the provider got to this request",
 }
+_REQUEST_ID = "x-request-id"  # the header in which a direct answer has it
 _NO_ROW = "the job has ended, and the provider has no row for this request"
 _REBUY = "It may have been billed; --rebuy (rebuy=True) sends it again."
 _AGAIN = "Nothing was billed for it; the same command sends it again."
@@ -35,14 +36,15 @@ class RowReader:
         if row.end:
             return self.not_run(prepared, row.end)
         content = json.dumps(row.body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        headers = {_REQUEST_ID: row.request_id} if row.request_id else {}
         try:
-            return self._reader.response(prepared, Reply(row.status, {}, content, seconds), 1)
+            return self._reader.response(prepared, Reply(row.status, headers, content, seconds), 1)
         except LLMConnectorError as error:
             self._provider.credential.redactor().error(error)
             return self._finished(error, prepared, row.status)
         except RecursionError:
             pass
-        return self._finished(self._reader.too_deep(Reply(row.status, {}, content[:0], seconds)), prepared, row.status)
+        return self._finished(self._reader.too_deep(Reply(row.status, headers, content[:0], seconds)), prepared, row.status)
 
     def not_run(self, prepared: PreparedRequest, end: str) -> LLMConnectorError:
         """The error of a request without an answer; ``end`` is how its job ended. In a job that ended as it should, a request

@@ -60,12 +60,13 @@ class RemoteJob(NamedTuple):
 
 class Row(NamedTuple):
     """The result of one request. ``status`` and ``body``: of the answer, or of its error. ``end``: EXPIRED or CANCELLED for a
-    request that was not worked on."""
+    request that was not worked on. ``request_id``: the provider's id of the request, where the row has it beside the body."""
 
     custom_id: str
     status: int = 200
     body: Any = None
     end: str = ""
+    request_id: str | None = None
 
 
 class BatchWire(ABC):

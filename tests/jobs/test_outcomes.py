@@ -77,6 +77,16 @@ def test_an_error_in_a_row_is_judged_as_a_direct_one(begin):
     assert (summary.complete, run.run().sent) == (True, 0)
 
 
+@pytest.mark.parametrize("kind", ["openai", "openai-responses", "azure", "groq"])
+def test_answers_of_jobs_have_request_ids_as_direct_ones_do(begin, kind):
+    """Each its own: the provider's support asks for it."""
+    run = begin(kind=kind, lines=3)
+    run.run()
+    identifiers = [record["response"]["request_id"] for record in run.records()]
+    assert all(identifiers)
+    assert len(set(identifiers)) == 3
+
+
 def test_a_job_that_is_refused_for_a_line_costs_that_line_only(begin, monkeypatch):
     """The provider names the line: it fails, and the others are sent in another job."""
     monkeypatch.setattr(OpenAIBatches, "refusal", lambda *_: None)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from llm_sync import LLMClient, LLMConnectorError, ModelRequest
+from llm_sync import LLMClient, LLMConnectorError, ModelRequest, ModelResponse
 from llm_sync.config import ConfigLoader
 from llm_sync.jobs.choice import batch_wire
 from llm_sync.jobs.door import JobDoor
@@ -214,19 +214,49 @@ def test_rows_are_read_as_what_they_are(client: LLMClient, name: str) -> None:
         assert found[custom_id].startswith(expected), found
 
 
+def judged(client: LLMClient, provider: str, row: Row) -> ModelResponse | LLMConnectorError:
+    """The answer or the error that a row is."""
+    endpoint = client.dispatcher.endpoint(provider)
+    model = endpoint.provider.config.models[0].name
+    prepared = client.dispatcher.prepare(ModelRequest("ping", f"{provider}/{model}"))
+    return RowReader(endpoint.provider, row_reader(endpoint.provider.reader)).outcome(prepared, row, 1.0)
+
+
 def outcome(client: LLMClient, provider: str, row: Row) -> str:
     """The text of a row's answer, the end of a line that was not run, or the name of the error's class."""
     if row.end:
         return row.end
-    endpoint = client.dispatcher.endpoint(provider)
-    model = endpoint.provider.config.models[0].name
-    prepared = client.dispatcher.prepare(ModelRequest("ping", f"{provider}/{model}"))
-    result = RowReader(endpoint.provider, row_reader(endpoint.provider.reader)).outcome(prepared, row, 1.0)
+    result = judged(client, provider, row)
     if isinstance(result, LLMConnectorError):
         return type(result).__name__
     assert result.usage.input_tokens
     assert result.metadata["tier"] == "batch"
     return result.text
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("openai-batch/rows_two_of_three", "openai-batch"), ("openai-batch/content_responses_rows", "openai-responses")],
+)
+def test_an_answer_has_the_request_id_of_its_row(client: LLMClient, name: str, provider: str) -> None:
+    """It stands beside the body, where a direct answer has a header; the provider's support asks for it."""
+    wire, _ = wire_of(client, name, provider)
+    lines = [line for line in RECORDED[name]["response"]["body"].split("\n") if line]
+    expected = [json.loads(line)["response"]["request_id"] for line in lines]
+    rows = [row for line in lines if (row := wire.row(line.encode()))]
+    assert expected
+    assert [judged(client, provider, row).request_id for row in rows] == expected
+
+
+def test_an_error_in_a_row_has_its_request_id(client: LLMClient) -> None:
+    """As that of an answer."""
+    row = {"custom_id": "0", "response": {"status_code": 400, "request_id": "req-7", "body": {"error": {"message": "No."}}}}
+    wire, _ = wire_of(client, "openai-batch/rows_two_of_three")
+    read = wire.row(json.dumps(row).encode())
+    assert read
+    error = judged(client, "openai-batch", read)
+    assert isinstance(error, LLMConnectorError)
+    assert error.request_id == "req-7"
 
 
 @pytest.mark.parametrize("name", REFUSED)
