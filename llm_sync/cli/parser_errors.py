@@ -28,7 +28,7 @@ def unknown_argument(parser: Parser, command: str, word: str) -> str:
     """What to say of an option or argument that the command does not have."""
     name = word.partition("=")[0]
     if not word.startswith("-"):
-        if any(action.nargs == "*" for action in parser.all_actions() if not action.option_strings):
+        if any(action.nargs in ("*", "+") for action in parser.all_actions() if not action.option_strings):
             return f"{word!r} is separated from the arguments before it: put options before or after all of them"
         return f"unexpected argument {word!r}"
     if _is_known(parser, name):

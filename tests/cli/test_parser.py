@@ -176,6 +176,15 @@ def test_an_argument_too_many(argv: list[str]) -> None:
     assert refusal(*argv).startswith("unexpected argument 'more'; ")
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [["generate", "Say", "-m", "a/b", "more"], ["batch", "merge", "-o", "all", "more"], ["batch", "jobs", "--json", "more"]],
+)
+def test_an_argument_that_options_separate_from_the_others(argv: list[str]) -> None:
+    """Where several are taken, the error says how to write them."""
+    assert refusal(*argv).startswith("'more' is separated from the arguments before it: put options before or after all")
+
+
 def test_only_what_is_missing_is_reported() -> None:
     """A script's own arguments may be none."""
     assert refusal("run-script").startswith("the following arguments are required: SCRIPT; ")
