@@ -14,10 +14,11 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NamedTuple, TypeVar
 
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.formats import REQUEST_FIELDS
+from llm_sync.batch.input.formats import REQUEST_FIELDS, is_openai
 from llm_sync.batch.input.requests import BatchRequest, content_text
 from llm_sync.batch.state.records import RequestIdentity
 from llm_sync.config.ways import DIRECT
+from llm_sync.errors import LLMConnectorError
 from llm_sync.models import PreparedRequest
 from llm_sync.providers.base import LLMProvider
 from llm_sync.streaming import PARAMETERS
@@ -71,7 +72,8 @@ class LineTemplates:
     def __init__(self, context: BatchContext) -> None:
         self._context = context
         self._checked: dict[Kind, BatchRequest] = {}
-        self._templates: dict[Kind, Template | None] = {}  # None: seen once, or its requests depend on more
+        self._seen: set[Kind] = set()  # prepared at least once
+        self._templates: dict[Kind, Template | None] = {}  # None: its requests depend on more
 
     def kind(self, values: Mapping[str, Any], model: str | None) -> Kind | None:
         """What a line has in common with others, its prompt and its id apart; None if it is to be made by itself.
@@ -79,7 +81,7 @@ class LineTemplates:
         ``model``: the one that the run gives it. Equal kinds are checked alike, and fail alike.
         """
         prompt = values.get("prompt")
-        if type(prompt) is not str or not _is_sendable(prompt):
+        if type(prompt) is not str or not _is_sendable(prompt) or is_openai(values):
             return None
         kind: list[Any] = [model]
         for name, value in values.items():
@@ -90,7 +92,9 @@ class LineTemplates:
             if name == "id":
                 if value_type not in (str, int) and value is not None:
                     return None
-            elif name in REQUEST_FIELDS or name in PARAMETERS:
+            elif name in PARAMETERS:  # beside one, fields that are only kept are looked at, too
+                return None
+            elif name in REQUEST_FIELDS:
                 if value_type not in _SCALARS:
                     return None
                 kind.append(repr(value) if value_type is float else value)  # 0.0 equals -0.0
@@ -118,12 +122,12 @@ class LineTemplates:
         prepared: PreparedRequest,
     ) -> None:
         """A line of this kind was prepared: make a template of the second one."""
-        if kind is None or not self._is_ordinary(batch_request):
+        if kind is None or kind in self._templates or not self._is_ordinary(batch_request):
             return
-        if kind in self._templates:
-            self._templates[kind] = self._templates[kind] or self._made(values, batch_request, identity, prepared)
-        elif len(self._templates) < MAX_TEMPLATES:
-            self._templates[kind] = None
+        if kind in self._seen:
+            self._templates[kind] = self._made(values, batch_request, identity, prepared)
+        elif len(self._seen) < MAX_TEMPLATES:
+            self._seen.add(kind)
 
     def _is_ordinary(self, batch_request: BatchRequest) -> bool:
         """Whether nothing but the dialect sees the prompt, and the dialect is one of llm_sync's own."""
@@ -164,7 +168,10 @@ class LineTemplates:
         others = []
         for number, probe in enumerate(_PROBES):
             request = replace(batch_request.request, prompt=probe, id=f"{probe} {number}")
-            prepared = self._context.prepare(batch_request._replace(request=request), 0)
+            try:
+                prepared = self._context.prepare(batch_request._replace(request=request), 0)
+            except LLMConnectorError:  # of the probe: the line itself was prepared
+                return None
             found.add(_split(prepared.body, encode_basestring(probe).encode("utf-8")))
             others.append(_copied(prepared, body=b"", sample=0, request=_copied(prepared.request, prompt="", id=None)))
         return found.pop() if len(found) == 1 and others[0] == others[1] else None

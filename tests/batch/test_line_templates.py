@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_apparatus import Batch  # type: ignore[import-not-found]
+from batch_apparatus import Batch, Far  # type: ignore[import-not-found]
 
 from llm_sync import InvalidRequestError, LLMClient
 from llm_sync.batch.context import BatchContext
@@ -136,25 +136,6 @@ def test_a_dialect_that_is_not_of_this_package_sees_every_prompt(tmp_path: Path,
             assert templates.find(shape) is None
 
 
-def test_a_dialect_whose_body_depends_on_the_length_of_the_prompt_gets_no_template(
-    tmp_path: Path, client: LLMClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What two probes show of it is enough to leave its lines alone."""
-    dialect = type(client.dispatcher.endpoint("a").provider.dialect)
-    prepare: Callable[..., Any] = dialect.prepare_request
-    monkeypatch.setattr(
-        dialect, "prepare_request", lambda self, request, made: {**prepare(self, request, made), "length": len(request.prompt)}
-    )
-    with context_of(tmp_path, client) as context:
-        templates = LineTemplates(context)
-        for number in range(3):
-            values = {"prompt": f"p{number}", "model": "a/m"}
-            identity, batch_request, prepared = made_alone(context, number, values)
-            shape = templates.kind(values, None)
-            templates.learn(shape, values, batch_request, identity, prepared)
-        assert templates.find(shape) is None
-
-
 def test_lines_under_a_budget_are_prepared_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a line may cost depends on its prompt."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -170,3 +151,52 @@ def test_lines_under_a_budget_are_prepared_one_by_one(tmp_path: Path, monkeypatc
             templates.learn(shape, values, batch_request, identity, prepared)
         assert templates.checked(shape) is None
         assert templates.find(shape) is None
+
+
+def test_openai_lines_that_have_a_prompt_besides_are_made_alone(job: Batch, far: Far) -> None:
+    """It is a field that is kept: their bodies say what is sent, and which line cannot be."""
+    bodies: list[Any] = [{"model": "a/m", "messages": [{"role": "user", "content": f"p{number}"}]} for number in range(4)]
+    lines = [{"custom_id": f"c{n}", "method": "POST", "url": "/v1/chat/completions", "body": bodies[n]} for n in range(4)]
+    job.lines(*({**line, "prompt": "the same"} for line in lines))
+    job.run(keep=["prompt"])
+    assert sorted(far.asked) == ["p0", "p1", "p2", "p3"]
+    job.lines(*({**line, "prompt": "the same"} for line in lines), {**lines[0], "custom_id": "c4", "body": 7, "prompt": "the same"})
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run(keep=["prompt"])
+    assert re.findall(r"line (\d+)", str(caught.value)) == ["5"]
+
+
+def test_a_streaming_switch_is_looked_for_in_every_line_that_has_one(job: Batch) -> None:
+    """Beside a switch that is off, a field that is only kept may be one that is on."""
+    good = [{"prompt": f"p{number}", "model": "a/m", "stream": False, "alt": "json"} for number in range(3)]
+    job.lines(*good, {**good[0], "alt": "sse"})
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run(keep=["alt"])
+    assert re.findall(r"line (\d+)", str(caught.value)) == ["4"]
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["depends on the length", "is refused for some prompts"])
+def test_a_kind_without_a_template_is_tried_once(
+    tmp_path: Path, client: LLMClient, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    """Its further lines cost no more than they would alone, and none of them fails for what was tried."""
+    dialect = type(client.dispatcher.endpoint("a").provider.dialect)
+    prepare: Callable[..., Any] = dialect.prepare_request
+    seen: list[str] = []
+
+    def prepare_request(self: Any, request: Any, made: Any) -> Any:
+        seen.append(request.prompt)
+        if is_refused and len(request.prompt) > 2:
+            raise InvalidRequestError("too long")
+        return {**prepare(self, request, made), "length": len(request.prompt)}
+
+    monkeypatch.setattr(dialect, "prepare_request", prepare_request)
+    with context_of(tmp_path, client) as context:
+        templates = LineTemplates(context)
+        for number in range(9):
+            values = {"prompt": f"p{number}", "model": "a/m"}
+            identity, batch_request, prepared = made_alone(context, number, values)
+            templates.learn(templates.kind(values, None), values, batch_request, identity, prepared)
+        assert templates.find(templates.kind(values, None)) is None
+    assert [prompt for prompt in seen if len(prompt) == 2] == [f"p{number}" for number in range(9)]
+    assert len(seen) == 9 + (1 if is_refused else 2)
