@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import stat
 import zlib
@@ -18,7 +16,7 @@ from llm_sync.batch.replacing import replacing, sync
 from llm_sync.batch.state import record_edits, records
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
-from llm_sync.batch.state.records import Key
+from llm_sync.batch.state.journal_format import outcome_start
 from llm_sync.errors import LLMConnectorError
 
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT
@@ -64,11 +62,10 @@ def finish(
 def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, moved: bool) -> bytes:
     """The record of a slot, verified to be its own."""
     line = context.store.read(entry.offset)
-    position = context.selection.position(slot)
+    position, route = context.selection.position(slot), context.routes.named(entry.route)
     if entry.state == JOURNAL_LINE:
-        own = _content_of_own(line, Key(position, *context.routes.named(entry.route)), context.hashes.at(slot))
-        if own is not None:
-            return own
+        if line.startswith(outcome_start(position, *route, context.hashes.at(slot))):
+            return records.content_of(line)  # the store has verified the rest
         head, content = records.read_head(line), records.content_of(line)
     elif not moved:
         return line.rstrip(b"\r\n")  # it was read from an output, and verified by the store
@@ -76,24 +73,12 @@ def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, move
         head, content = records.head_of_record(line), line.rstrip(b"\r\n")
     if (
         head is None
-        or head[1:3] != context.routes.named(entry.route)
+        or head[1:3] != route
         or records.line_number(head) != context.hashes.at(slot)
         or (head.position != position and not moved)
     ):
         raise batch_errors.misplaced_record(slot, f"{output}.part")
     return content if head.position == position else record_edits.reindexed(content, position)
-
-
-def _content_of_own(line: bytes, key: Key, line_hash: int) -> bytes | None:
-    """The record in an intact line of the journal; None if its head does not begin as that of this request and line does."""
-    opening = f'{{"done": [{key.position}{_route_in_key(*key[1:])}{line_hash:016x}"'
-    return records.content_of(line) if line.startswith(opening.encode("utf-8", "backslashreplace")) else None
-
-
-@functools.lru_cache(64)
-def _route_in_key(provider: str | None, model: str | None) -> str:
-    """What stands between the position and the line's hash in the head of an outcome."""
-    return f', {json.dumps(provider, ensure_ascii=False)}, {json.dumps(model, ensure_ascii=False)}], "head": ["'
 
 
 def _keep(context: BatchContext, replaced: list[Entry], path: str) -> None:

@@ -334,6 +334,17 @@ def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
     assert state_records.content_of(line) == state_records.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
 
 
+@pytest.mark.parametrize("route", [("p", "m"), ('q"\\', "\u00e9:\ud800/m"), (None, None)])
+def test_lines_written_by_hand_are_those_of_the_json_encoder(route: tuple[str | None, str | None]) -> None:
+    """What is noted before a request is sent, and how the line of its outcome begins."""
+    key, line = Key(7, *route), "00fedcba98765432"
+    assert journal_format.started_line(*key, line) == journal_format.line_of({"started": key, "line": line})
+    head = state_records.Head(*key, line, "", "answered")
+    start = journal_format.outcome_start(*key, int(line, 16))
+    assert state_records.journal_line(head, {}).startswith(start)
+    assert not state_records.journal_line(head._replace(line="1" * 16), {}).startswith(start)
+
+
 def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
     """Its checksum shows any changed byte, in the head or in the record."""
     told = state_records.head_of(asked(), RequestTimeoutError("late", phase="body"))

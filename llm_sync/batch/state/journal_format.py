@@ -91,6 +91,12 @@ def started_line(position: int, provider: str | None, model: str | None, line: s
     return text.encode("utf-8", "backslashreplace")
 
 
+def outcome_start(position: int, provider: str | None, model: str | None, line: int) -> bytes:
+    """How the line of an outcome begins, as ``records.journal_line`` writes it: with the key, and with the line's hash."""
+    text = f'{{"done": [{position}{_route_of_key(provider, model)}], "head": ["{line:016x}"'
+    return text.encode("utf-8", "backslashreplace")
+
+
 @functools.lru_cache(64)
 def _route_of_key(provider: str | None, model: str | None) -> str:
     return f", {_ENCODER.encode(provider)}, {_ENCODER.encode(model)}"
