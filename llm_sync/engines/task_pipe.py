@@ -19,12 +19,15 @@ from typing import Any
 from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.wire import Item, Outcome
 from llm_sync.errors import LLMConnectorError
+from llm_sync.events import logger
 
 SUFFIX = ".tasks"
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 18
 _FEW = 4  # attempts that a worker has
 _GATHER_S = 0.0005
+
+_log = logger("engines")
 
 
 class TaskWriter:
@@ -87,27 +90,34 @@ def make_fifo(folder: str, worker: str) -> str:
 
 
 def listen(path: str, take: Callable[[bytes], object]) -> None:
-    """In a worker: open its FIFO, and call ``take`` with the content of each frame, in a thread, as long as the process runs."""
+    """In a worker: open its FIFO, and call ``take`` with the content of each frame, in a thread, as long as the process runs.
+
+    The process ends if ``take`` raises: a worker that takes nothing more must not seem to live.
+    """
     # For writing, too: opening does not wait for the coordinator, and the FIFO never reads as ended.
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     threading.Thread(target=_take_all, args=(descriptor, take), name="llm-sync-tasks", daemon=True).start()
 
 
 def _take_all(descriptor: int, take: Callable[[bytes], object]) -> None:
-    for content in _frames(descriptor):
-        take(content)
+    try:
+        for content in _frames(descriptor):
+            take(content)
+    except Exception as error:  # noqa: BLE001  (no memory, no further thread; what is in flight is asked again elsewhere)
+        _log.error("a worker cannot begin an attempt, and ends: %r", error)
+        os._exit(1)
 
 
 def _frames(descriptor: int) -> Iterator[bytes]:
-    rest = b""
+    rest = bytearray()  # grows in place: a group with images comes in hundreds of pieces
     while True:
         rest += os.read(descriptor, _CHUNK)
         while len(rest) >= _LENGTH.size:
             end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
             if len(rest) < end:
                 break
-            yield rest[_LENGTH.size : end]
-            rest = rest[end:]
+            yield bytes(memoryview(rest)[_LENGTH.size : end])
+            del rest[:end]
 
 
 def _write(descriptor: int, content: Any) -> None:

@@ -160,7 +160,9 @@ def test_openai_lines_that_have_a_prompt_besides_are_made_alone(job: Batch, far:
     job.lines(*({**line, "prompt": "the same"} for line in lines))
     job.run(keep=["prompt"])
     assert sorted(far.asked) == ["p0", "p1", "p2", "p3"]
-    job.lines(*({**line, "prompt": "the same"} for line in lines), {**lines[0], "custom_id": "c4", "body": 7, "prompt": "the same"})
+    job.lines(
+        *({**line, "prompt": "the same"} for line in lines), {**lines[0], "custom_id": "c4", "body": 7, "prompt": "the same"}
+    )
     with pytest.raises(InvalidRequestError) as caught:
         job.run(keep=["prompt"])
     assert re.findall(r"line (\d+)", str(caught.value)) == ["5"]
