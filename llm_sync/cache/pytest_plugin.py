@@ -18,6 +18,9 @@ _MARKER = (
 )
 
 
+_WHY_IT_SENDS = pytest.StashKey[str]()  # set for tests that record: why their requests are sent
+
+
 class Recording(NamedTuple):
     """What the fixture gives: the cassette's folder, and whether answers are replayed from it, or recorded to it."""
 
@@ -35,6 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
     config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+    """Adds to the error of a test that lacks a key, a configuration or the network why it needs them: it records."""
+    why = item.stash.get(_WHY_IT_SENDS, None)
+    if why is None or call.excinfo is None:
+        return
+    from llm_sync.errors import AuthenticationError, ConfigurationError, ProviderConnectionError
+
+    error = call.excinfo.value
+    if isinstance(error, (AuthenticationError, ConfigurationError, ProviderConnectionError)):
+        error.guidance = " ".join(filter(None, [why, error.guidance]))
 
 
 @pytest.fixture
@@ -62,6 +78,9 @@ def llm_recorded(
             monkeypatch.setenv(name, placeholder)
     elif os.environ.get("LLM_SYNC_SIMULATOR_URL"):
         _fail("the answers of a simulator cannot be recorded for later: its address is another one each time")
+    if how != recording.REPLAY:
+        reason = "All is recorded anew" if how == recording.REFRESH else f"Nothing was recorded in {cassette} before"
+        request.node.stash[_WHY_IT_SENDS] = f"{reason}, so this run sends the requests: it needs a key and the network."
     run = f"{request.node.nodeid} {os.getpid()} {os.urandom(4).hex()}"
     text = recording.recording_text(str(cassette), how, run=run, errors=errors, owners=[owner])
     close_loaded_clients()

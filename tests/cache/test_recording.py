@@ -138,6 +138,58 @@ def test_modes(suite: Suite, upstream: Simulator, tmp_path: Path) -> None:
     assert after != before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [((), "Nothing was recorded in .*test_it_summarizes before"), (("--llm-recorded=all",), "All is recorded anew")],
+    ids=["once", "all"],
+)
+@pytest.mark.parametrize(
+    ("config", "environ", "error"),
+    [
+        ("./llms.yaml", {}, "AuthenticationError"),
+        ("no-such", {}, "ConfigurationError"),
+        ("./llms.yaml", KEY, "ProviderConnectionError"),
+    ],
+    ids=["no key", "no configuration", "no network"],
+)
+def test_a_run_that_records_says_what_it_needs(
+    suite: Suite,
+    upstream: Simulator,
+    tmp_path: Path,
+    config: str,
+    environ: dict[str, str],
+    error: str,
+    arguments: tuple[str, ...],
+    reason: str,
+) -> None:
+    """In the line of the error, before what to do about it, and why: it records."""
+    (tmp_path / "suite/code_under_test.py").write_text(CODE.replace('"./llms.yaml"', f'"{config}", max_retries=0'))
+    upstream.stop()
+    status, output = suite("-k", "summarizes", *arguments, **environ)
+    assert status == 1
+    line = rf"E +llm_sync\.errors\.{error}: .*\. {reason}, so this run sends the requests: it needs a key and the network\. .*\n"
+    assert re.search(line, output), output
+
+
+def test_other_errors_of_a_run_that_records_are_left_as_they_are(suite: Suite, tmp_path: Path) -> None:
+    """Of a model that does not exist, and of the test itself."""
+    tests = """
+    import llm_sync
+
+    def test_model(llm_recorded):
+        llm_sync.generate("x", "work/no-such-model", config="./llms.yaml")
+
+    def test_own(llm_recorded):
+        raise ValueError("x")
+    """
+    (tmp_path / "suite/test_it.py").write_text(textwrap.dedent(tests))
+    status, output = suite(**KEY)
+    assert status == 1
+    assert "ModelNotFoundError" in output
+    assert "ValueError: x" in output
+    assert "this run sends the requests" not in output
+
+
 def test_workers_record_one_cassette_together(suite: Suite, upstream: Simulator, tmp_path: Path) -> None:
     """With pytest-xdist, tests that share a cassette all record in the first session, and all replay in the next."""
     tests = "import pytest\nfrom code_under_test import summary_of\n"
