@@ -9,15 +9,19 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy, should_bypass_proxies
 from urllib3.util import Url
+from urllib3.util.ssltransport import SSLTransport
 
 from llm_sync.transport import proxies, tls
 from llm_sync.transport.tls import ClientCertificate
 from llm_sync.transport.urls import is_loopback, origin_of, validate_url
+
+Connection = socket.socket | SSLTransport
+"""A connection to a server; an SSLTransport is TLS inside a proxy's TLS."""
 
 MAX_ADDRESSES = 4  # tried of each kind
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -120,16 +124,19 @@ def _applies(variable: str, scheme: str) -> bool:
 def _look(parts: SplitResult, proxy: Url | None, trust: _Trust, timeout: float, seen: Seen) -> None:
     host, secure = parts.hostname or "", parts.scheme.lower() == "https"
     port = parts.port or (443 if secure else 80)
+    sock: Connection
     if proxy is None:
         sock = _connect(host, port, timeout, seen, "address")
     else:
         sock = _connect(proxy.host or "", proxy.port or (443 if proxy.scheme == "https" else 80), timeout, seen, "proxy")
     try:
+        if proxy is not None and proxy.scheme == "https":  # first of all: the proxy's password is not to be read on the way
+            sock = _secured_to_proxy(sock, proxy.host or "", trust)
         if secure and proxy is not None:
             _tunnel(sock, host, port, proxy)
         if secure:
-            sock = _secured(sock, host, trust, seen)
-        _ask(sock, parts, host, timeout, seen, through_proxy=proxy is not None and not secure)
+            sock = _secured_to_server(sock, host, trust, seen)
+        _ask(sock, parts, timeout, seen, None if secure else proxy)
     finally:
         sock.close()
 
@@ -174,43 +181,66 @@ def _reason(error: OSError, timeout: float) -> str:
     return error.strerror or type(error).__name__
 
 
-def _tunnel(sock: socket.socket, host: str, port: int, proxy: Url) -> None:
+def _tunnel(sock: Connection, host: str, port: int, proxy: Url) -> None:
     """Ask the proxy for a tunnel, with its own user name and password, if the URL has them."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    if proxy.auth:
-        import base64
-
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(unquote(proxy.auth).encode()).decode()}")
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_authorization(proxy)]
     try:
         sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        answer = http.client.HTTPResponse(sock, method="CONNECT")
+        answer = http.client.HTTPResponse(sock, method="CONNECT")  # type: ignore[arg-type]  # it needs makefile only
         answer.begin()
     except (OSError, http.client.HTTPException) as error:
         raise StepFailedError("proxy", f"the proxy gives no tunnel ({type(error).__name__})") from None
-    if answer.status == 407:
-        raise StepFailedError("proxy", "the proxy asks for a user name and a password (407)")
+    _check_authorized(answer)
     if answer.status != 200:
         raise StepFailedError("proxy", f"the proxy refuses the tunnel ({answer.status})")
 
 
-def _secured(sock: socket.socket, host: str, trust: _Trust, seen: Seen) -> ssl.SSLSocket:
+def _authorization(proxy: Url) -> list[str]:
+    """The header with the proxy's user name and password, if its URL has them."""
+    if not proxy.auth:
+        return []
+    import base64
+
+    return [f"Proxy-Authorization: Basic {base64.b64encode(unquote(proxy.auth).encode()).decode()}"]
+
+
+def _check_authorized(answer: http.client.HTTPResponse) -> None:
+    if answer.status == 407:
+        raise StepFailedError("proxy", "the proxy asks for a user name and a password (407)")
+
+
+def _secured_to_proxy(sock: Connection, host: str, trust: _Trust) -> Connection:
+    try:
+        return _secured(sock, host, trust)
+    except OSError as error:
+        raise StepFailedError("proxy", f"TLS to the proxy {host}: {_tls_problem(error)}") from None
+
+
+def _secured_to_server(sock: Connection, host: str, trust: _Trust, seen: Seen) -> Connection:
+    began = time.monotonic()
+    try:
+        secured = _secured(sock, host, trust)
+    except OSError as error:
+        raise StepFailedError("TLS", _tls_problem(error)) from None
+    seen.tls_s = time.monotonic() - began
+    certificate: Any = secured.getpeercert() or {}
+    if "notAfter" in certificate:
+        seen.expires_in = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) / 86_400
+    return secured
+
+
+def _secured(sock: Connection, host: str, trust: _Trust) -> ssl.SSLSocket | SSLTransport:
+    """TLS over a connection, which may be TLS to a proxy already. Raises OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in tls.py
     path = trust.bundle or DEFAULT_CA_BUNDLE_PATH
     context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
     if trust.certificate is not None:
         context.load_cert_chain(*trust.certificate)
-    began = time.monotonic()
-    try:
-        secured = context.wrap_socket(sock, server_hostname=host)
-    except OSError as error:
-        raise StepFailedError("TLS", _tls_problem(error)) from None
-    seen.tls_s = time.monotonic() - began
-    certificate = secured.getpeercert() or {}
-    if "notAfter" in certificate:
-        seen.expires_in = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) / 86_400
-    return secured
+    if isinstance(sock, ssl.SSLSocket):
+        return SSLTransport(sock, context, server_hostname=host)
+    return context.wrap_socket(sock, server_hostname=host)  # type: ignore[arg-type]  # nothing is wrapped twice
 
 
 def _tls_problem(error: OSError) -> str:
@@ -221,22 +251,28 @@ def _tls_problem(error: OSError) -> str:
     return f"the connection ends within TLS ({type(error).__name__})"
 
 
-def _ask(sock: socket.socket, parts: SplitResult, host: str, timeout: float, seen: Seen, *, through_proxy: bool) -> None:
-    """A request without a key: whatever comes back shows that an HTTP server answers, when, and what its clock says."""
-    path = (parts.path or "/").replace("{model}", "model")
-    target = f"{parts.scheme}://{parts.netloc}{path}" if through_proxy else path
+def _ask(sock: Connection, parts: SplitResult, timeout: float, seen: Seen, proxy: Url | None) -> None:
+    """A request without a key: whatever comes back shows that an HTTP server answers, when, and what its clock says.
+
+    ``proxy``: the one that is to send it on, if it is not a tunnel.
+    """
+    path, host = (parts.path or "/").replace("{model}", "model"), parts.hostname or ""
+    target = path if proxy is None else f"{parts.scheme}://{parts.netloc}{path}"
     named = f"[{host}]" if ":" in host else host
     lines = [f"GET {target} HTTP/1.1", f"Host: {named}", "User-Agent: llm-sync-doctor", "Accept: */*", "Connection: close"]
+    lines += [] if proxy is None else _authorization(proxy)
     began = time.monotonic()
     try:
         sock.settimeout(timeout)
         sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
-        answer = http.client.HTTPResponse(sock)
+        answer = http.client.HTTPResponse(sock)  # type: ignore[arg-type]  # it needs makefile only
         answer.begin()
     except TimeoutError:
         raise StepFailedError("answer", f"it accepts the connection, but sends nothing within {timeout:g} s") from None
     except (OSError, http.client.HTTPException) as error:
         raise StepFailedError("answer", f"what it sends is not HTTP ({type(error).__name__})") from None
+    if proxy is not None:
+        _check_authorized(answer)
     seen.first_byte_s, seen.status = time.monotonic() - began, answer.status
     date = answer.getheader("Date")
     try:

@@ -184,6 +184,16 @@ def not_http(world: World) -> None:
     world.configure(base_url=f"http://127.0.0.1:{world.serve(b'220 mail.example.com ESMTP' + bytes([13, 10]) * 2)}/v1")
 
 
+def failing(world: World) -> None:
+    """A gateway whose provider is down."""
+    world.configure(base_url=f"http://127.0.0.1:{world.serve(http('503 Service Unavailable'))}/v1")
+
+
+def captive_portal(world: World) -> None:
+    """A network that wants a login first."""
+    world.configure(base_url=f"http://127.0.0.1:{world.serve(http('511 Network Authentication Required'))}/v1")
+
+
 def no_dns(world: World) -> None:
     """No name can be resolved."""
 
@@ -350,12 +360,14 @@ SET_UPS = {
     "expired certificate": SetUp(expired, 6, ("TLS", "expired", "renew")),
     "certificate of another host": SetUp(other_host, 6, ("TLS", "ostname mismatch", "base_url")),
     "unknown CA": SetUp(unknown_authority, 6, ("TLS", "certificate is refused", "ca_bundle")),
-    "no TLS there": SetUp(not_tls, 6, ("TLS", "plain http")),
+    "no TLS there": SetUp(not_tls, 6, ("TLS", "plain http", "Check scheme and port")),
     "certificate that ends soon": SetUp(ends_soon, 0, ("TLS", "days")),
     "wrong clock": SetUp(wrong_clock, 0, ("clock", "s ahead of the server's", "NTP")),
     "nobody listens": SetUp(nobody_listens, 6, ("connection", "refuses connections")),
     "silent server": SetUp(silent, 6, ("answer", "sends nothing within 1 s")),
     "no HTTP there": SetUp(not_http, 6, ("answer", "not HTTP")),
+    "server that fails": SetUp(failing, 0, ("answer", "status 503", "--ask")),
+    "captive portal": SetUp(captive_portal, 0, ("answer", "login", "511")),
     "no DNS": SetUp(no_dns, 6, ("DNS", "cannot be resolved")),
     "IPv6 only": SetUp(v6_only, 6, ("connection", "IPv6 addresses only")),
     "dead proxy": SetUp(dead_proxy, 6, ("proxy", "refuses connections", "HTTPS_PROXY")),

@@ -16,7 +16,7 @@ import responses
 import trustme
 
 from llm_sync.errors import ConfigurationError, ProviderConnectionError
-from llm_sync.transport import tls
+from llm_sync.transport import probe, tls
 
 
 @pytest.fixture(autouse=True)
@@ -334,6 +334,42 @@ def test_a_proxy_reached_by_tls(serve, open_client, authority):
     impostor = serve(tunnel_to(server.port, []), authority.context("other.example"))
     with pytest.raises(ProviderConnectionError, match=r"the proxy https://127\.0\.0\.1:\d+ .*certificate"):
         open_client(ca_bundle=authority.path, proxy=impostor.url).post("https://api.example/v1", b"{}", {}, timeout=5)
+
+
+def look_at(url, proxy, authority):
+    """What the probe sees of a server behind a proxy."""
+    return probe.look_at(url, proxy=proxy, ca_bundle=authority.path, certificate=None, timeout=5)
+
+
+def test_the_probe_speaks_tls_to_a_proxy_that_is_reached_by_it(serve, authority):
+    """Before it sends anything: the proxy's password cannot be read on the way, and its certificate is verified."""
+    heads = []
+    server = serve(tls=authority.context("api.example"))
+    proxy = serve(tunnel_to(server.port, heads), authority.context())
+    seen = look_at("https://api.example/v1", f"https://me:p%40ss@127.0.0.1:{proxy.port}", authority)
+    assert (seen.failed, seen.status) == (None, 200)
+    assert seen.expires_in is not None
+    (connect,) = heads
+    assert connect.headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
+    impostor = serve(tunnel_to(server.port, []), authority.context("other.example"))
+    seen = look_at("https://api.example/v1", impostor.url, authority)
+    assert seen.failed == "proxy"
+    assert seen.problem.startswith("TLS to the proxy 127.0.0.1: its certificate is refused")
+
+
+def test_the_probe_gives_a_proxy_of_plain_http_its_password(serve, authority):
+    """And one that wants another is a failure of the proxy, not an answer of the server."""
+    proxy = serve()
+    seen = look_at("http://api.example/v1", f"http://me:p%40ss@127.0.0.1:{proxy.port}", authority)
+    assert (seen.failed, seen.status) == (None, 200)
+    assert proxy.requests[0].headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
+
+    def refuse(peer):
+        peer.head()
+        peer.reply(status="407 Proxy Authentication Required")
+
+    seen = look_at("http://api.example/v1", serve(refuse).url, authority)
+    assert (seen.failed, seen.problem) == ("proxy", "the proxy asks for a user name and a password (407)")
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])

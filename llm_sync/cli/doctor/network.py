@@ -29,7 +29,10 @@ _TLS_HINTS = {
     "not yet valid": "Check this machine's clock.",
     "ostname mismatch": "Check the host in base_url.",
     "IP address mismatch": "Check the host in base_url.",
+    "plain http": _HINTS["answer"],
+    "ends within TLS": _HINTS["connection"],
 }
+_NETWORK_AUTHENTICATION = 511
 
 
 def check(config: LLMConfig, *, online: bool, timeout: float) -> Iterator[Finding]:
@@ -83,6 +86,7 @@ def _tried(name: str, provider: ProviderConfig, url: str, timeout: float) -> Ite
         yield Finding(FAIL, seen.failed, name, seen.problem, hint or _HINTS[seen.failed], exit_codes.NETWORK)
         return
     yield from _clock(name, seen)
+    yield from _status(name, seen)
     if seen.expires_in is not None and seen.expires_in < EXPIRES_SOON_DAYS:
         hint = "Its owner has to renew it."
         yield Finding(WARN, "TLS", name, f"its certificate ends in {seen.expires_in:.0f} days", hint)
@@ -93,6 +97,15 @@ def _tried(name: str, provider: ProviderConfig, url: str, timeout: float) -> Ite
         f"first byte after {(seen.first_byte_s or 0) * 1000:.0f} ms (status {seen.status}, asked without a key)",
     ]
     yield Finding(OK, "online", name, ", ".join(steps))
+
+
+def _status(name: str, seen: Seen) -> Iterator[Finding]:
+    """A server refuses a request without a key; that it fails at it is a sign that it fails at others."""
+    if seen.status == _NETWORK_AUTHENTICATION:
+        yield Finding(WARN, "answer", name, "the network asks for a login first (status 511)", "Log in with a browser.")
+    elif seen.status is not None and seen.status >= 500:
+        hint = "The provider, or a gateway before it, may be down: look at its status page, and ask with --ask."
+        yield Finding(WARN, "answer", name, f"it answers with status {seen.status}", hint)
 
 
 def _clock(name: str, seen: Seen) -> Iterator[Finding]:
