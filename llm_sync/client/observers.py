@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.config.models import LLMConfig
 from llm_sync.errors import ConfigurationError
@@ -23,20 +23,42 @@ def listeners_for(config: LLMConfig) -> tuple[Listener, ...]:
 
     Raises ConfigurationError if its packages are not installed, or its exporter is not.
     """
-    asked = os.environ.get(VARIABLE, "").strip().lower()
-    if asked in ("0", "false", "no", "off") or not (asked or config.observe == "otel"):
+    if not _is_asked_for(config):
         return ()
+    telemetry, otel_setup = _load()
+    otel_setup.set_up()
+    return (telemetry(config.providers).on_event,)
+
+
+def exporters_missing(config: LLMConfig) -> list[str]:
+    """The variables of OpenTelemetry for which nothing is exported, if it is asked for; see ``otel_setup.without_exporter``.
+
+    Nothing is set up. Raises ConfigurationError as ``listeners_for``.
+    """
+    if not _is_asked_for(config):
+        return []
+    _, otel_setup = _load()
+    missing: list[str] = otel_setup.without_exporter()
+    return missing
+
+
+def _is_asked_for(config: LLMConfig) -> bool:
+    asked = os.environ.get(VARIABLE, "").strip().lower()
+    return asked not in ("0", "false", "no", "off") and bool(asked or config.observe == "otel")
+
+
+def _load() -> tuple[Any, Any]:
+    """The class Telemetry, and the module ``observe.otel_setup``."""
     try:
         with import_lock:
+            from llm_sync.observe import otel_setup
             from llm_sync.observe.otel import Telemetry
-            from llm_sync.observe.otel_setup import set_up
     except ImportError as error:
         raise ConfigurationError(
             f"OpenTelemetry is asked for (observe: otel, or {VARIABLE}), but cannot be imported: {error}",
             guidance=f"Install it: pip install 'llm-sync[otel]', or turn it off with {VARIABLE}=0.",
         ) from None
-    set_up()
-    return (Telemetry(config.providers).on_event,)
+    return Telemetry, otel_setup
 
 
 def record_content(watching: tuple[Listener, ...], add: Callable[[Middleware], None], endpoints: Endpoints) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -17,10 +17,13 @@ from opentelemetry import metrics, trace
 from llm_sync.errors import ConfigurationError
 from llm_sync.events import logger
 
+OTLP_PACKAGE = "opentelemetry-exporter-otlp-proto-http"
 FLUSH_S = 5.0  # how long the end of the program may wait for a collector
 _QUEUED_SPANS = 2**14  # while they wait for the exporter, which sends them in groups
 
 _log = logger("observe")
+_TRACES, _METRICS = "OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"
+_GROUPS = {_TRACES: "opentelemetry_traces_exporter", _METRICS: "opentelemetry_metrics_exporter"}  # of entry points
 _lock = threading.Lock()  # guards _done
 _done: list[bool] = []
 
@@ -33,18 +36,24 @@ def set_up() -> None:
     with _lock:
         if _done:
             return
-        _done.append(True)
-        made = [provider for provider in (_tracer_provider(), _meter_provider()) if provider is not None]
+        has_tracers = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        has_meters = type(metrics.get_meter_provider()).__name__ != "_ProxyMeterProvider"
+        exporters = {name: _exporter(name) for name, has_own in ((_TRACES, has_tracers), (_METRICS, has_meters)) if not has_own}
+        _done.append(True)  # not before: what is wrong with an exporter is said to each client
+        made = [_MAKERS[name](exporter) for name, exporter in exporters.items() if exporter is not None]
         if made:
             _Flusher(made)
 
 
-def _tracer_provider() -> Any:
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return None
-    exporter = _exporter("OTEL_TRACES_EXPORTER", "opentelemetry_traces_exporter")
-    if exporter is None:
-        return None
+def without_exporter() -> list[str]:
+    """The variables for which nothing is exported, as they name nothing and the usual exporter is not installed.
+
+    Changes nothing. Raises ConfigurationError as ``set_up``.
+    """
+    return [variable for variable in _GROUPS if _entry_point(variable) is None and _named(variable) != "none"]
+
+
+def _tracer_provider(exporter: Any) -> Any:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -54,12 +63,7 @@ def _tracer_provider() -> Any:
     return provider
 
 
-def _meter_provider() -> Any:
-    if type(metrics.get_meter_provider()).__name__ != "_ProxyMeterProvider":
-        return None
-    exporter = _exporter("OTEL_METRICS_EXPORTER", "opentelemetry_metrics_exporter")
-    if exporter is None:
-        return None
+def _meter_provider(exporter: Any) -> Any:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
@@ -68,23 +72,35 @@ def _meter_provider() -> Any:
     return provider
 
 
-def _exporter(variable: str, group: str) -> Any:
+_MAKERS = {_TRACES: _tracer_provider, _METRICS: _meter_provider}
+
+
+def _named(variable: str) -> str:
+    return os.environ.get(variable, "").strip()
+
+
+def _exporter(variable: str) -> Any:
     """The exporter that the variable names (otlp, if none does); None for "none", or without the one that none named."""
-    named = os.environ.get(variable, "").strip()
+    entry = _entry_point(variable)
+    if entry is not None:
+        return entry.load()()
+    if not _named(variable):
+        _log.warning("nothing is exported to OpenTelemetry: pip install %s, or set %s", OTLP_PACKAGE, variable)
+    return None
+
+
+def _entry_point(variable: str) -> EntryPoint | None:
+    """Where the exporter is; None as of ``_exporter``. Raises ConfigurationError if it is named but not installed."""
+    named = _named(variable)
     if named == "none":
         return None
     name = {"": "otlp_proto_http", "otlp": "otlp_proto_http"}.get(named, named)
-    found = next(iter(entry_points(group=group, name=name)), None)
-    if found is not None:
-        return found.load()()
-    if not named:
-        _log.warning(
-            "nothing is exported to OpenTelemetry: pip install opentelemetry-exporter-otlp-proto-http, or set %s", variable
-        )
-        return None
+    entry = next(iter(entry_points(group=_GROUPS[variable], name=name)), None)
+    if entry is not None or not named:
+        return entry
     raise ConfigurationError(
         f"{variable} names the exporter {named!r}, which is not installed",
-        guidance="Install its package (opentelemetry-exporter-otlp-proto-http for otlp), or set the variable to console or none.",
+        guidance=f"Install its package ({OTLP_PACKAGE} for otlp), or set the variable to console or none.",
     )
 
 

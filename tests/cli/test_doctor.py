@@ -477,6 +477,45 @@ def test_ask_names_the_refusal(llm: Callable[..., Any], world: World, status: in
     assert named in ran.out.splitlines()[0]
 
 
+def test_a_key_in_the_configuration_is_asked_with(llm: Callable[..., Any], world: World) -> None:
+    """That it should not stand there keeps nobody from finding out whether it works."""
+    with Simulator(keys=[KEY]) as simulator:
+        world.configure(base_url=simulator.url("openai"), api_key=KEY, models=["gpt-4o-mini"])
+        ran = llm("doctor", "./llms.yaml", "--ask")
+    assert "the key is in the configuration itself" in ran.out.splitlines()[0]
+    assert "question: main/gpt-4o-mini: answered" in ran.out
+
+
+def test_providers_of_one_server_fail_together(llm: Callable[..., Any], world: World) -> None:
+    """It is tried once, and none of them is called fine or asked."""
+    entry = f"{{type: openai, api_key: '${{DOCTOR_KEY}}', base_url: 'http://127.0.0.1:{closed_port()}/v1', models: [m]}}"
+    world.configure(f"providers: {{one: {entry}, two: {entry}}}")
+    ran = llm("doctor", "./llms.yaml", "--ask")
+    failed = [line for line in ran.out.splitlines() if line.startswith("fail")]
+    assert [line.split(":")[:2] for line in failed] == [["fail  connection", " one"], ["fail  connection", " two"]]
+
+
+def test_opentelemetry_without_its_exporter_is_named(llm: Callable[..., Any], world: World) -> None:
+    """One that is named but not installed keeps every command from running; without the usual one, nothing is exported."""
+    pytest.importorskip("opentelemetry.sdk")
+    world.configure(base_url="http://127.0.0.1:9/v1")
+    world.env.setenv("LLM_SYNC_OTEL", "1")
+    world.env.setenv("OTEL_METRICS_EXPORTER", "none")
+    world.env.setenv("OTEL_TRACES_EXPORTER", "nobody-wrote-it")
+    ran = llm("doctor", "./llms.yaml")
+    assert ran.status == 3
+    assert ran.out.startswith("fail  configuration: OpenTelemetry: OTEL_TRACES_EXPORTER names the exporter 'nobody-wrote-it'")
+    world.env.setattr("llm_sync.observe.otel_setup.entry_points", lambda **selection: ())
+    world.env.delenv("OTEL_TRACES_EXPORTER")
+    ran = llm("doctor", "./llms.yaml")
+    assert ran.status == 0
+    assert ran.out.startswith(
+        "warn  configuration: OpenTelemetry: nothing is exported for want of an exporter (OTEL_TRACES_EXPORTER)"
+    )
+    world.env.setenv("OTEL_TRACES_EXPORTER", "none")
+    assert "OpenTelemetry:" not in llm("doctor", "./llms.yaml").out
+
+
 def test_as_json(llm: Callable[..., Any], world: World) -> None:
     """The same lines as objects, failures first."""
     no_key(world)

@@ -28,6 +28,7 @@ from llm_sync import LLMClient, LLMConnectorError, Message, ModelRequest, ToolCa
 from llm_sync.config import ConfigLoader
 from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import ConfigurationError
+from llm_sync.observe import otel_setup
 from llm_sync.observe.provider_names import attributes_of
 from llm_sync.simulator import Response, Simulator
 
@@ -358,7 +359,7 @@ class Dead(SpanExporter):
     def shutdown(self):
         time.sleep(60)
 import llm_sync.observe.otel_setup as setup
-setup._exporter = lambda variable, group: Dead() if "TRACES" in variable else None
+setup._exporter = lambda variable: Dead() if "TRACES" in variable else None
 setup.FLUSH_S = 1.0
 """
 
@@ -375,6 +376,19 @@ def test_a_missing_exporter_is_named(tmp_path: Path) -> None:
     """One that is asked for by name is an error; without a name a warning, and the calls work."""
     ran = run(PROGRAM.replace("COUNT", "1"), tmp_path, LLM_SYNC_OTEL="1", OTEL_TRACES_EXPORTER="nonsense")
     assert "OTEL_TRACES_EXPORTER names the exporter 'nonsense', which is not installed" in ran.stderr
+
+
+def test_a_missing_exporter_is_named_to_each_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that goes on after the first error is not left without spans in silence."""
+    monkeypatch.setattr(otel_setup, "_done", [])
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(metrics._internal, "_METER_PROVIDER", None)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "nonsense")
+    config = ConfigLoader().load_text("observe: otel\nproviders: {openai: {api_key: test-key-1}}")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="OTEL_METRICS_EXPORTER names the exporter 'nonsense'"):
+            LLMClient(config)
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ def _findings(args: argparse.Namespace) -> list[Finding]:
     """Everything, causes before what follows of them."""
     findings: list[Finding] = []
     config = configuration.load(args, args.name, findings)
+    if config is not None:
+        findings.extend(configuration.check_telemetry(config))
     broken = any(finding.level == FAIL for finding in findings)  # a configuration that is not trusted reaches nobody
     if config is not None and not broken:
         findings.extend(_of_providers(args, config))
@@ -41,7 +43,7 @@ def _findings(args: argparse.Namespace) -> list[Finding]:
 def _of_providers(args: argparse.Namespace, config: LLMConfig) -> list[Finding]:
     timeout = args.timeout or TIMEOUT_S
     findings = list(keys.check(config))
-    without_key = {finding.subject for finding in findings if finding.level != "ok"}
+    without_key = {finding.subject for finding in findings if finding.status}
     findings.extend(network.check(config, online=args.online or args.ask, timeout=timeout))
     unreachable = {finding.subject for finding in findings if finding.level == FAIL}
     usable = [name for name in config.providers if name not in without_key | unreachable]

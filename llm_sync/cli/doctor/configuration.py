@@ -53,6 +53,20 @@ def load(args: Namespace, name: str | None, findings: list[Finding]) -> LLMConfi
     return _simulated(config, findings)
 
 
+def check_telemetry(config: LLMConfig) -> Iterator[Finding]:
+    """Whether OpenTelemetry, where it is asked for, keeps every command from running, or sees nothing of it."""
+    from llm_sync.client import observers
+
+    try:
+        silent = observers.exporters_missing(config)
+    except ConfigurationError as error:
+        yield _failure("OpenTelemetry", error.message, error.guidance)
+        return
+    if silent:
+        hint = f"Install opentelemetry-exporter-otlp-proto-http, or set {' and '.join(silent)}."
+        yield Finding(WARN, _TOPIC, "OpenTelemetry", f"nothing is exported for want of an exporter ({', '.join(silent)})", hint)
+
+
 def _why(name: str | None) -> str:
     """What decided that this file is used."""
     if name is not None:

@@ -12,7 +12,8 @@ _ORDER = {FAIL: 0, WARN: 1, OK: 2}
 @dataclass(frozen=True)
 class Finding:
     """``topic``: configuration, key, address, folder …; ``subject``: the provider, file or variable; ``status``: the exit status
-    that a failure stands for. No field ever holds a key, a password or the value of a variable."""
+    that a failure stands for, or a missing key, even where that is only a warning. No field ever holds a key, a password or the
+    value of a variable."""
 
     level: str
     topic: str

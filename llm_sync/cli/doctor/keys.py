@@ -45,10 +45,8 @@ def _checked(name: str, provider: ProviderConfig, *, needed: bool) -> Finding:
         provider.key.reveal()
     except (AuthenticationError, ConfigurationError) as error:
         unset = "is not set" in error.message or "does not set" in error.message or "no key" in error.message
-        if unset and not needed:
-            return Finding(WARN, _TOPIC, name, error.message, error.guidance)
         status = exit_codes.AUTHENTICATION if isinstance(error, AuthenticationError) else exit_codes.CONFIGURATION
-        return Finding(FAIL, _TOPIC, name, error.message, error.guidance, status)
+        return Finding(WARN if unset and not needed else FAIL, _TOPIC, name, error.message, error.guidance, status)
     if provider.key.is_literal and not provider.simulated:
         hint = "Write api_key: ${VARIABLE}, so that the file can be shown to others."
         return Finding(WARN, _TOPIC, name, "the key is in the configuration itself", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ _NETWORK_AUTHENTICATION = 511
 
 def check(config: LLMConfig, *, online: bool, timeout: float) -> Iterator[Finding]:
     """Lines for each provider; addresses that several providers share are looked at once."""
-    looked: dict[tuple[str, str | None, str | None], str] = {}
+    looked: dict[tuple[str, str | None, str | None], tuple[str, Finding]] = {}  # who was first, and how that ended
     for name, provider in config.providers.items():
         try:
             url = config_access.offline_provider(provider).base_url()
@@ -50,10 +51,13 @@ def check(config: LLMConfig, *, online: bool, timeout: float) -> Iterator[Findin
             continue
         key = (urlsplit(url).netloc, provider.proxy, provider.ca_bundle)
         if key in looked:
-            yield Finding(OK, "address", name, f"the same server as {looked[key]}'s")
+            first, end = looked[key]
+            same = Finding(OK, "address", name, f"the same server as {first}'s")
+            yield same if end.level == OK else replace(end, subject=name)
             continue
-        looked[key] = name
-        yield from _tried(name, provider, url, timeout)
+        tried = list(_tried(name, provider, url, timeout))
+        looked[key] = name, tried[-1]
+        yield from tried
 
 
 def _expected(name: str, provider: ProviderConfig, url: str) -> Iterator[Finding]:
@@ -85,8 +89,8 @@ def _tried(name: str, provider: ProviderConfig, url: str, timeout: float) -> Ite
         hint = next((hint for word, hint in _TLS_HINTS.items() if seen.failed == "TLS" and word in seen.problem), None)
         yield Finding(FAIL, seen.failed, name, seen.problem, hint or _HINTS[seen.failed], exit_codes.NETWORK)
         return
-    yield from _clock(name, seen)
     yield from _status(name, seen)
+    yield from _clock(name, seen)
     if seen.expires_in is not None and seen.expires_in < EXPIRES_SOON_DAYS:
         hint = "Its owner has to renew it."
         yield Finding(WARN, "TLS", name, f"its certificate ends in {seen.expires_in:.0f} days", hint)
