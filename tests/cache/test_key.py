@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_sync import InvalidRequestError, LLMClient, LLMConnectorError, Message, ModelRequest
-from llm_sync.cache.key import key_of
+from llm_sync import InvalidRequestError, LLMClient, Message, ModelRequest
+from llm_sync.cache.key import digest_of, key_of
 from llm_sync.config import ConfigLoader
 from llm_sync.models import PreparedRequest
 
@@ -21,6 +22,8 @@ CONFIG = "providers:\n" + "".join(
     for kind in TYPES
     for port in (1, 2)
 )
+TOOL = {"name": "t", "parameters": {"type": "object", "properties": {}}}
+PNG, PDF = b"\x89PNG\r\n\x1a\n" + b"\0" * 8, b"%PDF-1.7\n"
 TEXTS = st.sampled_from(["a", "b", "a b", "é", "{}", '"'])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "system_prompt": TEXTS,
@@ -30,7 +33,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "stop_sequences": st.sampled_from(["a", ["a"], ["a", "b"]]),
     "seed": st.sampled_from([0, 1]),
     "response_schema": st.just({"type": "object", "properties": {"a": {"type": "string"}}}),
-    "tools": st.sampled_from([(), [{"name": "t", "parameters": {"type": "object", "properties": {}}}]]),
+    "tools": st.sampled_from([(), [TOOL]]),
+    "tool_choice": st.sampled_from(["auto", "none", "required"]),
+    "images": st.sampled_from([[], [PNG], [PNG + b"\0"]]),
+    "documents": st.sampled_from([[], [PDF]]),
+    "cache_system": st.booleans(),
+    "cache_ttl": st.sampled_from(["5m", "1h"]),
+    "service_tier": st.sampled_from(["flex", "priority", "default"]),
+    "completion_window": st.sampled_from(["soonest", "2h"]),
     "provider_specific": st.sampled_from([{}, {"user": "x"}, {"top_k": 3}]),
     "id": st.sampled_from([None, "one", "two"]),
 }
@@ -54,10 +64,10 @@ def client() -> Iterator[LLMClient]:
 
 
 def prepared(client: LLMClient, fields: dict[str, Any], sample: int) -> PreparedRequest | None:
-    """What is sent; None for what a dialect cannot send."""
+    """What is sent; None for what cannot be sent, by this dialect or any."""
     given = {name: value for name, value in fields.items() if name not in ("provider", "model")}
-    request = ModelRequest(model=f"{fields['provider']}/{fields['model']}", **given)
     try:
+        request = ModelRequest(model=f"{fields['provider']}/{fields['model']}", **given)
         return dataclasses.replace(client.dispatcher.prepare(request), sample=sample)
     except InvalidRequestError:
         return None
@@ -86,9 +96,21 @@ def test_keys_are_equal_exactly_where_everything_sent_is(
     assert (key_of(first) == key_of(second)) == (on_the_wire(first) == on_the_wire(second))
 
 
+def test_requests_that_differ_in_any_part_have_different_digests() -> None:
+    """However the parts end and begin: the same text divided elsewhere is another request."""
+    texts = ["", "a", "aa", "1:a", "a1:", "aa1:a"]
+    requests = list(itertools.product(texts, texts, texts, [text.encode() for text in texts]))
+    assert len({digest_of(*parts) for parts in requests}) == len(requests)
+
+
+def test_the_property_is_of_every_field() -> None:
+    """A new field of requests has to be among them."""
+    assert {field.name for field in dataclasses.fields(ModelRequest)} == {*FIELDS, "prompt", "messages", "model"}
+
+
 def test_the_examples_do_have_equal_and_different_ones(client: LLMClient) -> None:
     """The property is no empty one: spellings that are sent alike share a key, an id is not sent, a field is."""
-    base = {"provider": "openai-1", "model": "m", "prompt": "a"}
+    base: dict[str, Any] = {"provider": "openai-1", "model": "m", "prompt": "a"}
     key = key_of(prepared(client, base, 0))  # type: ignore[arg-type]
     alike = {**base, "id": "x"}
     messages = {"provider": "openai-1", "model": "m", "messages": [Message("user", "a")]}
@@ -108,4 +130,3 @@ def test_a_key_has_no_credential(client: LLMClient) -> None:
         assert key not in request.url
         keys.append(key_of(request))
     assert keys[0] == keys[1]
-    assert LLMConnectorError  # imported for the type of what prepare raises
