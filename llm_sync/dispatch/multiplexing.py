@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.helpers import Done, Helpers
+from llm_sync.dispatch.turns import turns
 from llm_sync.dispatch.worker import Source, Worker
 from llm_sync.errors import LLMConnectorError
 from llm_sync.runtime import clock
@@ -72,6 +73,7 @@ class MultiplexingWorker(Worker):
             self._loop.close()
 
     def _serve(self) -> None:
+        turns.check_process()
         loop = self._loop = EventLoop()
         self.helpers = Helpers(self, self._source, self._size, loop.post)
         try:
@@ -79,16 +81,17 @@ class MultiplexingWorker(Worker):
                 if not self._running and not self._take_first():
                     break
                 self._start_requests()
-                if self._running and self._source.may_work(self):
-                    self._wake_threads()
-                    loop.turn(self._may_sleep)
                 self._wake_threads()
+                if self._running and self._source.may_work(self):
+                    self._turn(loop)
+                    self._wake_threads()
         except BaseException as error:
             for running in list(self._running.values()):
                 running.future.abort()  # a helper may be at it
                 running.end(None, error)
             raise
         finally:
+            turns.give(self)
             self._wake_threads()
             self._loop = None
             loop.close()
@@ -96,13 +99,22 @@ class MultiplexingWorker(Worker):
 
     def _take_first(self) -> bool:
         """Wait for a request and start it; False when the worker must end."""
+        turns.give(self)
         try:
             future = self._source.take(self)
         except Empty:
             return not self._source.exit_if_idle(self)
+        turns.take(self)
         if future is not None:
             self._start(future)
         return True
+
+    def _turn(self, loop: EventLoop) -> None:
+        """Wait for what the requests in flight need, and go on with those that have it."""
+        turns.give(self)
+        ready = loop.wait(self._may_sleep)
+        turns.take(self)
+        loop.run(ready)
 
     def _start_requests(self) -> None:
         for _ in range(MAX_STARTS):
@@ -175,6 +187,7 @@ class MultiplexingWorker(Worker):
         running.future.later = self._to_wake
         if running.future.has_callbacks:  # which may take long
             self._wake_threads()
+            turns.give(self)
         try:
             self._end(running.future, value, failure)
         finally:

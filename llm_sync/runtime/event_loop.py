@@ -20,6 +20,8 @@ _MAX_WAIT_S = 1.0  # a longer wait would lose more of a pause of the process; se
 Ready = Callable[[int], object]
 """``ready(events)``: the socket can be read (READ), written (WRITE), or both."""
 
+Events = list[tuple[selectors.SelectorKey, int]]
+
 
 def is_usable() -> bool:
     """Whether threads and sockets are the system's own: a loop would stop all greenlets of gevent and eventlet."""
@@ -101,7 +103,11 @@ class EventLoop:
             self._selector.unregister(descriptor)
 
     def turn(self, may_sleep: Callable[[], bool]) -> None:
-        """Wait until something happens, and do it. Returns at once if ``may_sleep()`` is false.
+        """Wait until something happens, and do it. Returns at once if ``may_sleep()`` is false."""
+        self.run(self.wait(may_sleep))
+
+    def wait(self, may_sleep: Callable[[], bool]) -> Events:
+        """The first half of a turn: wait until something happens.
 
         ``may_sleep`` is asked after the loop has declared that it sleeps, so whoever changes its answer and calls ``wake``
         afterwards cannot be missed.
@@ -118,6 +124,10 @@ class EventLoop:
         now = clock.now()
         if now - due > pauses.MIN_PAUSE_S:
             pauses.check(due)
+        return ready
+
+    def run(self, ready: Events) -> None:
+        """The second half: do what ``wait`` has returned, and what messages and timers ask for."""
         for key, events in ready:
             if self._closed:
                 return
@@ -126,6 +136,7 @@ class EventLoop:
             if self._closed:
                 return
             self._messages.popleft()()
+        now = clock.now()
         if now >= self._next_due:
             self._expire(now)
 
