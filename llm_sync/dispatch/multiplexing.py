@@ -20,6 +20,7 @@ from llm_sync.runtime.interrupts import Flag
 from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, in_one_step
 
 MAX_STARTS = 32  # requests started before the loop looks at those in flight again
+MAX_READY = 64  # sockets served before other workers get their turn
 MAX_WAKING_DELAY_S = 0.01  # how long a thread may sleep on, at most, when its request is done and others are about to be
 
 
@@ -113,8 +114,10 @@ class MultiplexingWorker(Worker):
         """Wait for what the requests in flight need, and go on with those that have it."""
         turns.give(self)
         ready = loop.wait(self._may_sleep)
-        turns.take(self)
-        loop.run(ready)
+        for start in range(0, len(ready) or 1, MAX_READY):
+            turns.give(self)  # to those that wait for theirs
+            turns.take(self)
+            loop.run(ready[start : start + MAX_READY])
 
     def _start_requests(self) -> None:
         for _ in range(MAX_STARTS):

@@ -14,6 +14,7 @@ from llm_sync.dispatch import multiplexing
 from llm_sync.dispatch import turns as turns_module
 from llm_sync.dispatch.multiplexed_queue import MultiplexedRequestQueue
 from llm_sync.dispatch.turns import Turns
+from llm_sync.runtime.event_loop import READ, EventLoop
 from llm_sync.runtime.steps import Blocking, Steps
 
 PATIENCE_S = 10.0
@@ -180,3 +181,26 @@ def test_an_idle_worker_and_one_that_has_ended_have_no_turn(queues, turns, monke
     assert queues[1].submit(Work()).result(PATIENCE_S) == "done"
     queues[1].close()
     assert turns._holder is None
+
+
+def test_a_worker_with_many_ready_sockets_passes_its_turn_on_in_between(queues, turns, monkeypatch):
+    """Another worker that waits has its turn before all of them are served."""
+    monkeypatch.setattr(multiplexing, "turns", turns)
+    monkeypatch.setattr(multiplexing, "MAX_READY", 2)
+    order: list[object] = []
+    others: list[Taker] = []
+
+    def served(number: int) -> None:
+        order.append((number, len(others) == 1 and others[0].has_turn.is_set()))
+        if not others:
+            others.append(Taker(turns))  # waits, as this worker has the turn
+            threading.Thread(target=lambda: others[0].has_turn.wait(PATIENCE_S) and turns.give(others[0]), daemon=True).start()
+
+    ready = [(SimpleNamespace(data=lambda _, number=number: served(number)), READ) for number in range(4)]
+    worker = multiplexing.MultiplexingWorker(queues[0], 1, True, 4)
+    loop = EventLoop()
+    monkeypatch.setattr(loop, "wait", lambda _: ready)
+    worker._turn(loop)
+    loop.close()
+    turns.give(worker)
+    assert order == [(0, False), (1, False), (2, True), (3, True)]
