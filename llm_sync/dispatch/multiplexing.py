@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.helpers import Done, Helpers
-from llm_sync.dispatch.turns import turns
 from llm_sync.dispatch.worker import Source, Worker
+from llm_sync.dispatch.worker_turns import turns
 from llm_sync.errors import LLMConnectorError
 from llm_sync.runtime import clock
 from llm_sync.runtime.event_loop import EventLoop

@@ -34,6 +34,7 @@ WORDS = {
     "a request queued": "queue",
     "the loop of a worker thread": "worker",
     "many requests in flight in one thread": "multiplexing",
+    "the turns of workers that have many requests in flight": "turns",
     "sockets and timers waited for at once": "event_loop",
     "the end of a response found": "framing",
     "queued work finished when Python exits": "shutdown",

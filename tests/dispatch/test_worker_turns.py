@@ -10,10 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm_sync.dispatch import multiplexing
-from llm_sync.dispatch import turns as turns_module
+from llm_sync.dispatch import multiplexing, worker_turns
 from llm_sync.dispatch.multiplexed_queue import MultiplexedRequestQueue
-from llm_sync.dispatch.turns import Turns
+from llm_sync.dispatch.worker_turns import WorkerTurns
 from llm_sync.runtime.event_loop import READ, EventLoop
 from llm_sync.runtime.steps import Blocking, Steps
 
@@ -24,7 +23,7 @@ BRIEF_S = 0.2
 class Taker:
     """A worker, in a thread of its own, that takes a turn. ``has_turn``: whether it got it."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: WorkerTurns) -> None:
         self.has_turn = threading.Event()
         self.thread = threading.Thread(target=lambda: (turns.take(self), self.has_turn.set()), daemon=True)
         before = len(turns._waiting)
@@ -34,10 +33,10 @@ class Taker:
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    """Turns that nobody takes from another one within the test."""
-    monkeypatch.setattr(turns_module, "LONGEST_TURN_S", 6 * PATIENCE_S)
-    return Turns()
+def turns(monkeypatch: pytest.MonkeyPatch) -> WorkerTurns:
+    """WorkerTurns that nobody takes from another one within the test."""
+    monkeypatch.setattr(worker_turns, "LONGEST_TURN_S", 6 * PATIENCE_S)
+    return WorkerTurns()
 
 
 def test_one_worker_has_the_turn_and_the_others_get_it_in_their_order(turns):
@@ -73,12 +72,12 @@ def test_only_the_one_that_has_the_turn_gives_it(turns):
 
 def test_the_turn_of_a_worker_that_is_stuck_is_taken(monkeypatch):
     """It never gives it; the next one goes on nevertheless, and keeps the turn when the stuck one gives its own."""
-    monkeypatch.setattr(turns_module, "LONGEST_TURN_S", 0.01)
-    turns = Turns()
+    monkeypatch.setattr(worker_turns, "LONGEST_TURN_S", 0.01)
+    turns = WorkerTurns()
     turns.take("stuck")
     second = Taker(turns)
     assert second.has_turn.wait(PATIENCE_S)
-    monkeypatch.setattr(turns_module, "LONGEST_TURN_S", 6 * PATIENCE_S)
+    monkeypatch.setattr(worker_turns, "LONGEST_TURN_S", 6 * PATIENCE_S)
     third = Taker(turns)
     turns.give("stuck")
     assert not third.has_turn.wait(BRIEF_S)
@@ -112,7 +111,7 @@ def test_a_turn_that_passes_from_one_to_the_next_is_waited_for(turns, monkeypatc
     others = [partial(turns._give_to, number) for number in range(1, 5)]
     events = [*others, partial(turns.give, 4)]
     each = [lambda event=event: (holders.append(turns._holder), event()) for event in events]
-    monkeypatch.setattr(turns_module, "threading", SimpleNamespace(Lock=lambda: Sleeper(each)))
+    monkeypatch.setattr(worker_turns, "threading", SimpleNamespace(Lock=lambda: Sleeper(each)))
     turns.take(0)
     turns.take("last")
     assert (holders, turns._holder) == ([0, 1, 2, 3, 4], "last")

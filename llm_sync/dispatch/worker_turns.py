@@ -16,7 +16,7 @@ from llm_sync.runtime import fork
 LONGEST_TURN_S = 0.05  # of one worker, while another one waits
 
 
-class Turns:
+class WorkerTurns:
     """Gives the turns, first come, first served. Any thread may use it, but not in a signal handler."""
 
     def __init__(self) -> None:
@@ -71,4 +71,4 @@ class Turns:
         self._given += 1
 
 
-turns = Turns()
+turns = WorkerTurns()
