@@ -233,7 +233,7 @@ interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, 
 	@$(call ISOLATED,$(PROGRAMS)) "$$top/tests/interop/programs" $(PYTEST_ARGS)
 
 interop-dask: $(DASK)/.installed ## on a Dask cluster: workers, scheduler and coordinator killed
-	@$(call ISOLATED,$(DASK)) "$$top/tests/interop/dask" $(PYTEST_ARGS)
+	@$(call ISOLATED,$(DASK)) "$$top/tests/interop/dask" -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
 # Without npm, Portkey's column of the table stays as it is.
 interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp, gateways; writes the table in docs/providers.md

@@ -1,4 +1,4 @@
-"""Claims: of the runs of one task on one machine only the first gets it. An engine that repeats tasks pays nothing twice."""
+"""Claims: a task that an engine runs several times on one machine is begun only the first time, so that nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from llm_sync.machine import locks
 
 
 class ClaimFile:
-    """A byte for each task, by its number; processes of one machine share the file. Any thread may use it."""
+    """A byte for each task of one session, by its number; processes of one machine share the file. Any thread may use it."""
 
-    def __init__(self, folder: str) -> None:
-        """Open or create the file. Raises OSError."""
-        path = os.path.join(folder, CLAIMS)
+    def __init__(self, folder: str, session: str) -> None:
+        """Open or create the file. Raises OSError.
+
+        Each session has its own: a run that resumes a killed one counts its tasks from 0 again, maybe in the same folder.
+        """
+        path = os.path.join(folder, f"{CLAIMS}-{session}")
         self._file = locks.FileLock(path, os.O_RDWR | os.O_CREAT)
         self._lock = threading.Lock()  # guards the file lock, which belongs to the process
 
     def claim(self, number: int) -> bool:
-        """Whether this is the first run of the task."""
+        """Whether this is the first execution of the task."""
         with self._lock:
             return self._file.set_once(number)
 

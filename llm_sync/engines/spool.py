@@ -171,7 +171,7 @@ def remove_folder(path: str) -> None:
 
 def _remove_files(path: str) -> None:
     for name in os.listdir(path):
-        if name.endswith((SUFFIX, SUFFIX + _NEW, task_pipe.SUFFIX)) or name in (BELL, CLAIMS):
+        if name.endswith((SUFFIX, SUFFIX + _NEW, task_pipe.SUFFIX)) or name == BELL or name.startswith(CLAIMS):
             os.unlink(os.path.join(path, name))
 
 

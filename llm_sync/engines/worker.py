@@ -72,7 +72,7 @@ class WorkerSession:
         self.folder = session.folder if self.is_local else spool_folder(session.output)
         self.name = worker_name()
         self._spool = Spool(self.folder, self.name, is_read=self.is_local)
-        self.claims = ClaimFile(self.folder) if session.claims else None
+        self.claims = ClaimFile(self.folder, session.id) if session.claims else None
         self.in_flight: dict[int, None] = {}
         self._used_at = time.monotonic()
         self.ended: SimpleQueue[bytes] = SimpleQueue()  # outcomes that were not fetched yet

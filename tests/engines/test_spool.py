@@ -103,7 +103,7 @@ def test_a_spool_is_not_found_before_it_is_locked(tmp_path: Path, monkeypatch: p
 
 def test_of_many_who_claim_a_task_one_gets_it(tmp_path: Path) -> None:
     """Whatever repeats it, in this process or another."""
-    claims = [ClaimFile(str(tmp_path)) for _ in range(8)]
+    claims = [ClaimFile(str(tmp_path), "s") for _ in range(8)]
     got: list[int] = []
 
     def claim(number: int, file: ClaimFile) -> None:
@@ -136,7 +136,7 @@ def test_only_spools_are_removed_with_their_folder(tmp_path: Path) -> None:
     """Whatever else is in it stays, and so does the folder then."""
     folder = tmp_path / "spools"
     make_folder(str(folder))
-    for name in ("w.spool", "bell", "claims", "notes.txt"):
+    for name in ("w.spool", "bell", "claims-s", "notes.txt"):
         (folder / name).write_text("x")
     make_folder(str(folder))
     assert [each.name for each in folder.iterdir()] == ["notes.txt"]
