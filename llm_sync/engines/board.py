@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from llm_sync.engines.flights import Flight, Worker, WorkerView
 from llm_sync.engines.wire import Outcome, WorkerLostError
@@ -61,8 +62,18 @@ class Board:
 
     def settle(self, outcome: Outcome) -> None:
         """An attempt has ended. An outcome that comes twice, or too late, is ignored."""
-        flight = self._remove(outcome.id, counted=True)
-        if flight is not None:
+        self.settle_all((outcome,))
+
+    def settle_all(self, outcomes: Iterable[Outcome]) -> None:
+        """The same for several: who waits for the first of them wakes when all are known here."""
+        ended, second = [], int(time.monotonic())
+        with self._lock:
+            for outcome in outcomes:
+                worker = self._holders.pop(outcome.id, None)
+                if worker is not None:
+                    ended.append((worker.flights.pop(outcome.id), outcome))
+                    worker.count(second)
+        for flight, outcome in ended:
             flight.ended(outcome, None)
 
     def withdraw(self, number: int) -> None:
@@ -89,7 +100,7 @@ class Board:
             if flight is not None and worker is not None:
                 flight.ended(None, _lost_error(worker, why))
 
-    def _remove(self, number: int, *, counted: bool = False) -> Flight | None:
+    def _remove(self, number: int) -> Flight | None:
         with self._lock:
             worker = self._holders.pop(number, None)
             if worker is None:
@@ -98,10 +109,7 @@ class Board:
                         self._waiting.remove(flight)
                         return flight
                 return None
-            flight_of_worker = worker.flights.pop(number)
-            if counted:
-                worker.count()
-            return flight_of_worker
+            return worker.flights.pop(number)
 
     def _assign(self, flight: Flight) -> Worker | None:
         fitting = (each for each in self._workers.values() if flight.host in (None, each.host))
@@ -112,17 +120,26 @@ class Board:
             self._holders[flight.item.id] = worker
         return worker
 
+    def take_more(self, worker: Worker) -> list[Flight]:
+        """What else may travel with the task that a worker is about to get."""
+        with self._lock:
+            return self._take(worker)
+
     def _take_group(self, worker: Worker) -> list[Flight]:
         """What may be sent to a worker now, which is then an open task."""
-        group: list[Flight] = []
         if worker.open_tasks >= worker.max_tasks or worker.state != "working":
-            return group
+            return []
+        group = self._take(worker)
+        worker.open_tasks += bool(group)
+        return group
+
+    def _take(self, worker: Worker) -> list[Flight]:
+        group: list[Flight] = []
         while worker.outbox and len(group) < MAX_GROUP:
             flight = worker.outbox.popleft()
             if flight.item.id in worker.flights:  # not withdrawn meanwhile
                 flight.sent = True
                 group.append(flight)
-        worker.open_tasks += bool(group)
         return group
 
     # Workers --------------------------------------------------------------------------------------------------------
@@ -199,6 +216,10 @@ class Board:
         """All workers, and those that have gone lately."""
         with self._lock:
             return tuple(worker.view() for worker in [*self._workers.values(), *self._gone])
+
+    def in_flight(self) -> int:
+        """The number of attempts that workers have, or are about to get."""
+        return len(self._holders)
 
     def waiting(self) -> int:
         """The number of attempts that wait for a worker."""

@@ -17,7 +17,7 @@ from llm_sync.engines.dask_connection import Connection
 from llm_sync.engines.dask_submission import is_cancelled
 from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.greeting import problem_with
-from llm_sync.engines.wire import Hello, Session, unpacked
+from llm_sync.engines.wire import Hello, Session, outcome_of
 from llm_sync.errors import ConfigurationError, LLMConnectorError, ProviderConnectionError
 from llm_sync.events import logger
 
@@ -184,12 +184,12 @@ class DaskEngine:
         if result is None:
             self._failed(worker, error)
             return
-        outcomes, left = result
-        for content in outcomes:
-            outcome = unpacked(content)
+        contents, left = result
+        outcomes = list(map(outcome_of, contents))
+        for outcome in outcomes:
             typical = min(_MAX_LINGER_S, max(_MIN_LINGER_S, outcome.elapsed * _LINGER))
             self._linger += (typical - self._linger) / 16
-            self._board.settle(outcome)
+        self._board.settle_all(outcomes)
         if left or any(flight.sent for flight in list(worker.flights.values())):  # brought since the worker counted
             self._submit(worker, self._fetched, dask_tasks.fetch, self._linger)
         else:

@@ -13,12 +13,15 @@ from llm_sync.engines.flights import Flight, Worker, WorkerView
 from llm_sync.engines.node_routing import NodeRouting
 from llm_sync.engines.spool import make_folder, remove_folder, spools_in
 from llm_sync.engines.spool_reader import SpoolReader
-from llm_sync.engines.wire import Record, Session, host_id, unpacked
+from llm_sync.engines.wire import Record, Session, host_id, outcome_of
 from llm_sync.errors import ConfigurationError, LLMConnectorError
+from llm_sync.events import logger
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
     from llm_sync.client.dispatcher import Dispatcher
+
+_log = logger("engines")
 
 
 class Link(Protocol):
@@ -78,7 +81,7 @@ class EngineRun:
             os.urandom(8).hex(), config, dispatcher.strict, self._folder, host_id(), output, tuple(providers), self._record
         )
         self._nodes = NodeRouting(dispatcher, self._board)
-        self._reader = SpoolReader(self._folder, self._hear, self._link.ended, self._tick)
+        self._reader = SpoolReader(self._folder, self._hear, self._link.ended, self._tick, self._board.in_flight)
         self._board.after_reading = self._reader.after_reading
         self._reader.start()
         self._link.open(self._board, session)
@@ -94,9 +97,15 @@ class EngineRun:
         if isinstance(self._link, Collects):
             self._link.clear(output)
 
-    def _hear(self, content: bytes, line: bytes) -> None:
-        outcome = unpacked(content)
-        self._board.settle(outcome._replace(line=line) if line else outcome)
+    def _hear(self, frames: list[tuple[bytes, bytes]]) -> None:
+        """Outcomes have been read from spools, with their lines."""
+        outcomes = []
+        for content, line in frames:
+            try:
+                outcomes.append(outcome_of(content, line))
+            except Exception:  # noqa: BLE001, PERF203  (the others go on; this attempt is taken for lost when its time is over)
+                _log.exception("the outcome of an attempt cannot be read")
+        self._board.settle_all(outcomes)
 
     def _replace(self, name: str, endpoint: Endpoint) -> Endpoint:
         """The endpoint of a provider whose attempts the workers make. One with a way of sending of its own stays here."""

@@ -11,7 +11,7 @@ from llm_sync.engines import worker as worker_process
 from llm_sync.engines.board import Board
 from llm_sync.engines.flights import Flight, Worker
 from llm_sync.engines.greeting import problem_with
-from llm_sync.engines.wire import Hello, Session, unpacked
+from llm_sync.engines.wire import Hello, Session, outcome_of
 from llm_sync.errors import ProviderConnectionError
 
 _UNKNOWN_SIZE = 256  # tasks at once for an executor that does not tell how many it runs
@@ -55,8 +55,7 @@ class ExecutorEngine:
         except BaseException as error:  # noqa: BLE001  (CancelledError, too)
             self._board.after_reading(partial(self._lost, worker, numbers, error))
             return
-        for outcome in outcomes:
-            self._board.settle(unpacked(outcome))
+        self._board.settle_all(map(outcome_of, outcomes))
         problem = None if outcomes else problem_with(hello)
         if problem is not None:
             self._board.fail(problem)

@@ -63,10 +63,9 @@ class Worker:
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT_S)
         self._began = time.monotonic()
 
-    def count(self) -> None:
-        """An attempt has ended."""
+    def count(self, second: int) -> None:
+        """An attempt has ended in this second of the monotonic clock."""
         self.done += 1
-        second = int(time.monotonic())
         count = self._recent.pop()[1] if self._recent and self._recent[-1][0] == second else 0
         self._recent.append((second, count + 1))
 

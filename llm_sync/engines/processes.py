@@ -81,7 +81,8 @@ class Processes:
         path = make_fifo(self._session.folder, hello.worker)
         try:
             slot.pool.submit(listen, path, partial(worker_process.take, self._session.id)).result()
-            slot.tasks = TaskWriter(path, worker, partial(self._board.acknowledge, worker), self._board.settle)
+            more, taken = partial(self._board.take_more, worker), partial(self._board.acknowledge, worker)
+            slot.tasks = TaskWriter(path, worker, more, taken, self._board.settle)
         except (RuntimeError, OSError):  # a BrokenExecutor is the former
             slot.pool.shutdown(wait=False, cancel_futures=True)
             return False

@@ -117,7 +117,10 @@ class SpoolFile:
 
     def read(self) -> Iterator[tuple[bytes, bytes]]:
         """The frames that have been added since: outcome and line. A damaged frame ends the file."""
-        while len(self._rest) <= _MAX_FRAME and (chunk := os.read(self._descriptor, _CHUNK)):
+        size = _CHUNK
+        while size == _CHUNK and len(self._rest) <= _MAX_FRAME:
+            chunk = os.read(self._descriptor, _CHUNK)
+            size = len(chunk)
             self._rest += chunk
             offset = 0
             while (frame := self._frame(offset)) is not None:

@@ -12,30 +12,34 @@ from collections.abc import Callable
 
 from llm_sync.engines.spool import BELL, SpoolFile, is_further, spools_in
 
-_BUSY_S = 0.003  # between two outcomes of whatever worker
-_GATHER_S = 0.0005
+_MAX_GATHER_S = 0.005
+_MIN_GATHER_S = 0.0002  # a shorter pause is not worth its cost
+_FEW = 4  # attempts in flight
 _LOOK_S = 0.1  # between two looks at who lives
 _KEEP_S = 10.0  # a full file, after its last outcome was passed on: by then all are in the journal
 _MAX_TICK_S = 1.0  # a longer one was a pause of this process
 
 
 class SpoolReader:
-    """A thread. ``heard(outcome, line)`` gets each frame; ``ended(path)``, after it, the spool of a worker that has ended.
+    """A thread. ``heard(frames)`` gets outcomes and lines; ``ended(path)``, after them, the spool of a worker that has ended.
 
-    ``tick(seconds)`` is called several times a second with the time that has passed.
+    ``tick(seconds)`` is called several times a second with the time that has passed. ``in_flight()``: how many outcomes there
+    will be.
     """
 
     def __init__(
         self,
         folder: str,
-        heard: Callable[[bytes, bytes], object],
+        heard: Callable[[list[tuple[bytes, bytes]]], object],
         ended: Callable[[str], object],
         tick: Callable[[float], object],
+        in_flight: Callable[[], int] = int,
     ) -> None:
         self._folder = folder
         self._heard = heard
         self._ended = ended
         self._tick = tick
+        self._gathering = _Gathering(in_flight)
         self._files: dict[str, SpoolFile | None] = {}  # None: its worker has ended
         bell = os.path.join(folder, BELL)
         os.mkfifo(bell, 0o600)
@@ -71,14 +75,12 @@ class SpoolReader:
 
     def _run(self) -> None:
         looked_at = ticked_at = time.monotonic()
-        rung_at = 0.0
         while True:
             is_last = self._stopping
             rung = bool(select.select([self._bell], [], [], 0 if is_last else _LOOK_S)[0])
             if rung:
-                if time.monotonic() - rung_at < _BUSY_S:
-                    time.sleep(_GATHER_S)  # fewer readings, each of more outcomes, cost less
-                rung_at = time.monotonic()
+                if pause := self._gathering.seconds():
+                    time.sleep(pause)
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 65_536)
             now = time.monotonic()
@@ -103,17 +105,20 @@ class SpoolReader:
                 self._files[path] = SpoolFile(path)
 
     def _read_all(self) -> None:
+        frames: list[tuple[bytes, bytes]] = []
         for file in self._files.values():
             if file is not None:
-                for outcome, line in file.read():
-                    self._heard(outcome, line)
+                frames += file.read()
+        self._gathering.count(len(frames))
+        if frames:
+            self._heard(frames)
 
     def _look_for_ends(self) -> None:
         for path, file in list(self._files.items()):
             if file is None or file.is_written():
                 continue
-            for outcome, line in file.read():  # what it wrote before it ended
-                self._heard(outcome, line)
+            if frames := list(file.read()):  # what it wrote before it ended
+                self._heard(frames)
             file.close()
             self._files[path] = None
             if is_further(path):
@@ -123,3 +128,27 @@ class SpoolReader:
         while self._full and time.monotonic() - self._full[0][1] > _KEEP_S:
             with contextlib.suppress(OSError):
                 os.unlink(self._full.popleft()[0])
+
+
+class _Gathering:
+    """How long outcomes may gather before they are read: fewer readings, each of more outcomes, cost less.
+
+    Meanwhile a quarter of what is in flight may end, so that no worker runs out of work.
+    """
+
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        self._in_flight = in_flight
+        self._read_at = time.monotonic()
+        self._between = 0.0  # seconds from one outcome to the next, lately
+
+    def count(self, outcomes: int) -> None:
+        """So many were read."""
+        if outcomes:
+            now = time.monotonic()
+            self._between, self._read_at = (now - self._read_at) / outcomes, now
+
+    def seconds(self) -> float:
+        """How long to wait now."""
+        in_flight = self._in_flight()
+        seconds = min(_MAX_GATHER_S, self._between * in_flight / 4)
+        return seconds if in_flight > _FEW and seconds >= _MIN_GATHER_S else 0.0

@@ -1,7 +1,7 @@
 """Attempts go to a worker process of this machine through a FIFO, in frames: a length, and pickled items.
 
-A task of a ProcessPoolExecutor costs the coordinator several threads' turns. Here one thread for each worker writes what has
-gathered while it wrote the last frame.
+A task of a ProcessPoolExecutor costs the coordinator several threads' turns. Here one thread for each worker writes what gathers
+in a millisecond, and at once if the worker has little to do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SUFFIX = ".tasks"
 _LENGTH = struct.Struct(">I")
 _CHUNK = 1 << 18
 _FEW = 4  # attempts that a worker has
-_GATHER_S = 0.0005
+_GATHER_S = 0.001
 
 _log = logger("engines")
 
@@ -33,14 +33,23 @@ _log = logger("engines")
 class TaskWriter:
     """The coordinator's end of one worker's FIFO, which the worker has open by now. Raises OSError if it has not.
 
-    In the thread that writes, ``taken`` is called when a group is written, and ``settle`` for what cannot be written.
+    In the thread that writes, ``more`` is called for what may be added to a group, ``taken`` when it is written, and ``settle``
+    for what cannot be written.
     """
 
-    def __init__(self, path: str, worker: Worker, taken: Callable[[], object], settle: Callable[[Outcome], object]) -> None:
+    def __init__(
+        self,
+        path: str,
+        worker: Worker,
+        more: Callable[[], list[Flight]],
+        taken: Callable[[], object],
+        settle: Callable[[Outcome], object],
+    ) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(self._descriptor, True)
         os.unlink(path)  # both have it open
         self._worker = worker
+        self._more = more
         self._taken = taken
         self._settle = settle
         self._groups: SimpleQueue[list[Flight] | None] = SimpleQueue()
@@ -62,10 +71,11 @@ class TaskWriter:
     def _run(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # the worker has ended: its spool's lock tells
             while (flights := self._groups.get()) is not None:
-                content = self._packed([flight.item for flight in flights])
-                _write(self._descriptor, _LENGTH.pack(len(content)) + content)
                 if len(self._worker.flights) > _FEW:
                     time.sleep(_GATHER_S)  # it has enough to do: fewer and larger groups cost less
+                    flights = flights + self._more()
+                content = self._packed([flight.item for flight in flights])
+                _write(self._descriptor, _LENGTH.pack(len(content)) + content)
                 self._taken()
         os.close(self._descriptor)
 

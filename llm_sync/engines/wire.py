@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import socket
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from llm_sync.config.models import LLMConfig
 from llm_sync.errors import LLMConnectorError, ProviderConnectionError
-from llm_sync.models import ModelResponse, PreparedRequest, RateLimits, Reply
+from llm_sync.models import ModelResponse, PreparedRequest, RateLimits, Reply, Usage
 
 Record = Callable[[Any, ModelResponse], bytes]
 """``record(label, response)``: the line that a later run takes an answer over by; a function that can be imported."""
@@ -100,13 +102,52 @@ def worker_name(host: str | None = None) -> str:
 
 
 def packed(outcome: Outcome) -> bytes:
-    """An outcome as bytes; one whose parts cannot be pickled becomes an error that says so."""
+    """An outcome as bytes for ``outcome_of``; one whose parts cannot be pickled becomes an error that says so."""
     try:
-        return pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(_flat(outcome), pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything)
         what = outcome.response if outcome.response is not None else outcome.error
         failure = LLMConnectorError(f"the outcome cannot be sent to the coordinator ({error!r}): {what!r}")
         return pickle.dumps(Outcome(outcome.id, error=failure, status=outcome.status, elapsed=outcome.elapsed))
+
+
+def outcome_of(content: bytes, line: bytes = b"") -> Outcome:
+    """The outcome that ``packed`` made bytes of. ``line``: its own, if it came apart."""
+    values = unpacked(content)
+    if type(values) is not tuple:
+        outcome: Outcome = values
+        return outcome._replace(line=line) if line else outcome
+    number, limits, status, elapsed, own_line, fields, usage, timestamp, metadata = values
+    response, response_usage = object.__new__(ModelResponse), object.__new__(Usage)
+    vars(response_usage).update(zip(_USAGE_FIELDS, usage, strict=True))
+    state = vars(response)
+    state.update(zip(_PLAIN_FIELDS, fields, strict=True))
+    state["usage"], state["metadata"] = response_usage, metadata
+    state["timestamp"] = datetime.fromtimestamp(timestamp, timezone.utc)
+    return Outcome(number, response, None, None, limits, status, elapsed, line or own_line)
+
+
+_MADE_ANEW = ("usage", "timestamp", "metadata")
+_PLAIN_FIELDS = tuple(field.name for field in dataclasses.fields(ModelResponse) if field.name not in _MADE_ANEW)
+_USAGE_FIELDS = tuple(field.name for field in dataclasses.fields(Usage))
+_ALL_FIELDS = {*_PLAIN_FIELDS, *_MADE_ANEW}
+
+
+def _flat(outcome: Outcome) -> Any:
+    """An answer as a tuple, without the names of fields, and of classes that pickle would look up: it is read in half the time.
+
+    Anything else as it is.
+    """
+    response = outcome.response
+    if type(response) is not ModelResponse or type(response.usage) is not Usage or response.timestamp.tzinfo is not timezone.utc:
+        return outcome
+    state = response.__getstate__()
+    if state.keys() != _ALL_FIELDS or vars(response.usage).keys() != set(_USAGE_FIELDS):
+        return outcome
+    fields, usage = tuple(map(state.__getitem__, _PLAIN_FIELDS)), tuple(map(vars(response.usage).__getitem__, _USAGE_FIELDS))
+    head = outcome.id, outcome.limits, outcome.status, outcome.elapsed, outcome.line
+    response.metadata.get("price_source")  # an entry that is made when it is looked at
+    return (*head, fields, usage, response.timestamp.timestamp(), dict(response.metadata))
 
 
 def unpacked(content: bytes) -> Any:

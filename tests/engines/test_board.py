@@ -42,6 +42,36 @@ def test_what_comes_while_a_task_is_open_travels_together() -> None:
     assert bench.sent[1:] == [("w", [2, 3])]
 
 
+def test_what_comes_before_a_task_is_written_travels_with_it() -> None:
+    """It is one open task still, and what was withdrawn meanwhile stays here."""
+    bench = Bench()
+    worker = Worker("w", "h")
+    bench.board.join(worker)
+    bench.submit(1, 2, 3)
+    bench.board.withdraw(2)
+    assert [flight.item.id for flight in bench.board.take_more(worker)] == [3]
+    bench.submit(4)
+    assert bench.sent == [("w", [1])]
+    bench.board.acknowledge(worker)
+    assert bench.sent[1:] == [("w", [4])]
+    bench.board.leave(worker, "it was killed")
+    assert {number for number, end in bench.ended.items() if isinstance(end, WorkerLostError)} == {1, 3, 4}
+
+
+def test_outcomes_that_are_read_together_end_after_all_are_known() -> None:
+    """Who waits for the first finds that nothing else of them is in flight; each ends once."""
+    bench = Bench()
+    worker = Worker("w", "h", max_tasks=9)
+    bench.board.join(worker)
+    bench.submit(1, 2, 3)
+    left: list[int] = []
+    flight = worker.flights[1]
+    ended, flight.ended = flight.ended, lambda *end: (left.append(bench.board.in_flight()), ended(*end))
+    bench.board.settle_all([Outcome(1), Outcome(2), Outcome(2), Outcome(9)])
+    assert (left, bench.ended) == ([1], {1: Outcome(1), 2: Outcome(2)})
+    assert (worker.done, bench.board.in_flight()) == (2, 1)
+
+
 def test_the_worker_with_least_in_flight_gets_the_next() -> None:
     """An outcome makes room: the worker that is fast gets more."""
     bench = Bench()

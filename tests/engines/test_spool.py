@@ -67,7 +67,7 @@ def test_the_reader_hears_all_and_then_of_the_end(tmp_path: Path) -> None:
     came, over = threading.Event(), threading.Event()
     reader = SpoolReader(
         str(tmp_path),
-        lambda each, _: (heard.append(each), came.set()),
+        lambda frames: (heard.extend(each for each, _ in frames), came.set()),
         lambda path: (heard.append(path.encode()), over.set()),
         lambda _: None,
     )
@@ -162,7 +162,7 @@ def test_a_long_spool_does_not_keep_what_was_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(spool_reader, "_KEEP_S", 0.0)
     heard: list[bytes] = []
     ended: list[str] = []
-    reader = SpoolReader(str(tmp_path), lambda each, _: heard.append(each), ended.append, lambda _: None)
+    reader = SpoolReader(str(tmp_path), lambda frames: heard.extend(each for each, _ in frames), ended.append, lambda _: None)
     reader.start()
     spool = Spool(str(tmp_path), "host.example:7-ab")
     outcomes = [b"%03d" % number * 20 for number in range(40)]
@@ -188,3 +188,21 @@ def test_a_long_spool_that_nobody_reads_keeps_its_end(tmp_path: Path, monkeypatc
     assert len(list(tmp_path.glob("*.spool"))) <= 4
     found = [outcome for path in spools_in(str(tmp_path)) for outcome, _ in SpoolFile(path).read()]
     assert b"039" * 20 in found
+
+
+def test_outcomes_gather_only_as_long_as_there_is_enough_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of it may end meanwhile; never for more than 5 ms, and not at all with few in flight."""
+    now, in_flight = [0.0], [64]
+    monkeypatch.setattr(spool_reader.time, "monotonic", lambda: now[0])
+    gathering = spool_reader._Gathering(lambda: in_flight[0])
+    assert gathering.seconds() == 0.0
+    now[0] = 0.002
+    gathering.count(10)
+    assert gathering.seconds() == pytest.approx(0.0032)
+    in_flight[0] = 4
+    assert gathering.seconds() == 0.0
+    now[0] = 9.0
+    gathering.count(0)
+    gathering.count(1)
+    in_flight[0] = 5
+    assert gathering.seconds() == 0.005

@@ -27,7 +27,7 @@ def test_groups_come_whole_and_in_order(tmp_path: Path) -> None:
     """Also one of many times what a FIFO holds; each is reported as taken."""
     path, got, taken = make_fifo(str(tmp_path), "host:1"), SimpleQueue[bytes](), SimpleQueue[None]()
     listen(path, got.put)
-    writer = TaskWriter(path, Worker("host:1", "host"), lambda: taken.put(None), lambda outcome: None)
+    writer = TaskWriter(path, Worker("host:1", "host"), list, lambda: taken.put(None), lambda outcome: None)
     groups = [[(1, b"a"), (2, b"b")], [(3, os.urandom(3 << 20))], [(4, b"")]]
     for group in groups:
         writer.put([flight(*each) for each in group])
@@ -38,6 +38,21 @@ def test_groups_come_whole_and_in_order(tmp_path: Path) -> None:
     writer.close()
     writer.join(20)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_has_gathered_is_written_with_a_group_if_the_worker_has_enough_to_do(tmp_path: Path) -> None:
+    """One frame, and one report that it is taken."""
+    path, got, taken = make_fifo(str(tmp_path), "host:1"), SimpleQueue[bytes](), SimpleQueue[None]()
+    listen(path, got.put)
+    worker = Worker("host:1", "host")
+    worker.flights = {number: flight(number, b"") for number in range(9)}
+    writer = TaskWriter(path, worker, lambda: [flight(7, b"b"), flight(8, b"c")], lambda: taken.put(None), lambda outcome: None)
+    writer.put([flight(6, b"a")])
+    assert [item.id for item in unpacked(got.get(timeout=20))] == [6, 7, 8]
+    taken.get(timeout=20)
+    writer.close()
+    writer.join(20)
+    assert taken.empty()
 
 
 @pytest.mark.parametrize("size", [1, 5, 999])
@@ -57,7 +72,7 @@ def test_what_cannot_be_pickled_fails_alone(tmp_path: Path) -> None:
     """The others of its group go on."""
     path, got, settled = make_fifo(str(tmp_path), "host:1"), SimpleQueue[bytes](), SimpleQueue[Outcome]()
     listen(path, got.put)
-    writer = TaskWriter(path, Worker("host:1", "host"), lambda: None, settled.put)
+    writer = TaskWriter(path, Worker("host:1", "host"), list, lambda: None, settled.put)
     writer.put([flight(1, b"a"), flight(2, lambda: None), flight(3, b"c")])
     assert [item.id for item in unpacked(got.get(timeout=20))] == [1, 3]
     failed = settled.get(timeout=20)
@@ -92,4 +107,4 @@ def test_a_worker_that_has_no_fifo_open_is_not_written_to(tmp_path: Path) -> Non
     """It has died since it was greeted."""
     path = make_fifo(str(tmp_path), "host:1")
     with pytest.raises(OSError, match=re.escape(os.strerror(errno.ENXIO))):
-        TaskWriter(path, Worker("host:1", "host"), lambda: None, lambda outcome: None)
+        TaskWriter(path, Worker("host:1", "host"), list, lambda: None, lambda outcome: None)
