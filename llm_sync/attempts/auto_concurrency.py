@@ -57,6 +57,14 @@ class AutoConcurrency:
 
         self.store.change(step)
 
+    def forget_in_flight(self) -> None:
+        """In a forked child: the requests in flight are its parent's, which gives their places back."""
+
+        def step(numbers: Numbers) -> None:
+            numbers.pop("in_flight", None)
+
+        self.store.change(step)
+
     def note_full(self) -> None:
         """As many are in flight as may be, or all but one: said by whoever counts them, where no places are taken here."""
 

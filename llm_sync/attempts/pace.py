@@ -6,6 +6,7 @@ the numbers. Tokens are estimated before an attempt and corrected after it. What
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,6 @@ from llm_sync.models import LimitLeft, PreparedRequest, RateLimits
 from llm_sync.runtime import clock
 
 MAX_REPORTED_WAIT_S = 60.0  # the longest that remaining limits delay a turn: a minute's limit is full again then
-_MAX_AHEAD_S = 3600.0  # a next turn further ahead was written before the machine was booted again
 _FIRST_RATIO, _FIRST_OUTPUT = 0.3, 500.0  # tokens per byte, and tokens of an answer, before the first answer
 _WEIGHT = 0.1  # of the latest answer in the averages
 
@@ -48,8 +48,8 @@ class Pace:
         many seconds."""
 
         def step(numbers: Numbers) -> float | None:
-            now = self._clock()
-            starts = max(now, *(self._turn(numbers, name, now) for name in ("requests", "tokens")))
+            now = self._now(numbers)
+            starts = max(now, *(numbers.get(name, now) for name in ("requests", "tokens")))
             if within is not None and starts - now >= within:
                 return None
             if self._request_s:
@@ -64,8 +64,8 @@ class Pace:
         """An attempt used so many tokens more, or fewer, than were taken for it."""
 
         def step(numbers: Numbers) -> None:
-            now = self._clock()
-            numbers["tokens"] = max(now, self._turn(numbers, "tokens", now)) + tokens * self._token_s
+            now = self._now(numbers)
+            numbers["tokens"] = max(now, numbers.get("tokens", now)) + tokens * self._token_s
 
         if self._token_s and tokens:
             self.store.change(step)
@@ -80,17 +80,20 @@ class Pace:
             return
 
         def step(numbers: Numbers) -> None:
-            now = self._clock()
+            now = self._now(numbers)
             for name, wait in waits.items():
                 if wait:
-                    numbers[name] = max(self._turn(numbers, name, now), now + wait)
+                    numbers[name] = max(numbers.get(name, now), now + wait)
 
         self.store.change(step)
 
-    @staticmethod
-    def _turn(numbers: Numbers, name: str, now: float) -> float:
-        at = numbers.get(name, now)
-        return at if at - now <= _MAX_AHEAD_S else now
+    def _now(self, numbers: Numbers) -> float:
+        """The time, which is noted. Turns that were noted later than now are forgotten: the clock began anew with a boot."""
+        now = self._clock()
+        if numbers.get("noted", math.inf) > now:
+            numbers.clear()
+        numbers["noted"] = now
+        return now
 
 
 def _wait(left: LimitLeft | None, needed: float, others: int) -> float:

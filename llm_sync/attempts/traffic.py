@@ -66,11 +66,13 @@ class Traffic:
         self.pace.adapt(limits, self.pace.estimate.typical or _TYPICAL_TOKENS)
 
     def reset_after_fork(self) -> None:
-        """In a forked child: locks of its own."""
+        """In a forked child: locks of its own, and nothing in flight."""
         self._making = threading.Lock()
         for part in (self.pace, self.auto):
             if part is not None:
                 part.store.reset_after_fork()
+        if self.place is not None:
+            self.place.forget_in_flight()
 
     def _watch(
         self, attempt: Callable[[int, float], Steps[T]], request: PreparedRequest, tokens: float, number: int, timeout: float

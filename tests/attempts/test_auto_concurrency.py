@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llm_sync.attempts.auto_concurrency import AutoConcurrency
+from llm_sync.attempts.traffic import Traffic
 from llm_sync.errors import ProviderConnectionError, ProviderUnavailableError, RateLimitError
 
 
@@ -142,6 +143,16 @@ def test_numbers_of_another_boot_stop_neither_growth_nor_cuts(clock: Clock) -> N
     assert auto.limit > 20
     rounds(auto, clock, 1, RateLimitError("slow", status=429))
     assert auto.limit <= 20
+
+
+def test_a_forked_child_has_nothing_in_flight(clock: Clock) -> None:
+    """Its parent gives the places back that the parent's requests have; here nobody would."""
+    traffic = Traffic(auto=AutoConcurrency(1, 8, clock=clock))
+    assert traffic.place is not None
+    assert traffic.place.enter() is None
+    assert traffic.place.enter() is not None
+    traffic.reset_after_fork()
+    assert traffic.place.enter() is None
 
 
 def run_against(

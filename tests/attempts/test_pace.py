@@ -65,6 +65,19 @@ def test_a_turn_that_would_come_too_late_is_not_taken(clock: Clock) -> None:
     assert [pace.take(), pace.take(within=5), pace.take(within=11)] == [0, None, 10]
 
 
+@pytest.mark.parametrize("pace", [{"requests_per_minute": 0.01}, {"tokens_per_minute": 1000}])
+def test_a_turn_may_be_hours_ahead(clock: Clock, pace: dict[str, float]) -> None:
+    """A slow pace is kept all the same."""
+    slow = Pace(**pace, clock=clock)
+    assert [slow.take(100_000), slow.take(100_000), slow.take(100_000)] == [0, 6000, 12_000]
+
+
+def test_any_number_of_requests_may_wait_for_their_turns(clock: Clock) -> None:
+    """Each comes after the one before, also where the last one waits for more than an hour."""
+    pace = Pace(requests_per_minute=1, clock=clock)
+    assert [pace.take() for _ in range(100)] == [60 * number for number in range(100)]
+
+
 def test_what_was_estimated_is_corrected(clock: Clock) -> None:
     """By what was used; a pace that was idle saves nothing up."""
     pace = Pace(tokens_per_minute=6000, clock=clock)
