@@ -66,7 +66,7 @@ class Collector:
                     raise
                 self._flow.note(job, LOST, why=f"its results are gone: {error.message}")
                 return
-            foreign = yield from self._record_rows(job, file, seen)
+            foreign, unreadable = yield from self._record_rows(job, file, seen)
         if foreign and not any(seen):
             yield from self._try_next(job)
             return
@@ -74,7 +74,7 @@ class Collector:
             yield from self._failed(job, remote.failure, seen)
         else:
             self._trouble.worked(job)
-            yield from self._record_missing(job, remote.end, seen)
+            yield from self._record_missing(job, "" if unreadable else remote.end, seen)
         self._flow.note(job, COLLECTED)
         self._lines.free(job)
         yield from self.clean_up(job, remote)
@@ -84,8 +84,8 @@ class Collector:
         file.truncate()
         self._wire.fetch(remote, file)
 
-    def _record_rows(self, job: Job, file: BinaryIO, seen: bytearray) -> JobSteps[int]:
-        """Record all rows. Returns how many belong to another job."""
+    def _record_rows(self, job: Job, file: BinaryIO, seen: bytearray) -> JobSteps[tuple[int, int]]:
+        """Record all rows. Returns how many belong to another job, and how many cannot be read."""
         foreign = unreadable = 0
         seconds = max(0.0, wall_clock() - job.created_at)
         file.seek(0)
@@ -113,7 +113,7 @@ class Collector:
                 unreadable,
                 foreign,
             )
-        return foreign
+        return foreign, unreadable
 
     def _record(self, job: Job, place: int, row: Row, seconds: float) -> None:
         prepared = self._lines.prepared(job, place)
@@ -131,7 +131,8 @@ class Collector:
         yield NEXT_SLICE
 
     def _record_missing(self, job: Job, end: str, seen: bytearray) -> JobSteps[None]:
-        """Requests without a row were not worked on: each has failed, and may be sent again."""
+        """Requests without a row have failed. Those of a job that ended early (``end``) were not worked on, and may be sent
+        again; of any other job, and where a row cannot be read, they may have been billed."""
         yield from self._record_others(job, seen, lambda prepared: self._reader.not_run(prepared, end))
 
     def _record_others(self, job: Job, seen: bytearray, error: Callable[[Any], LLMConnectorError]) -> JobSteps[None]:

@@ -119,13 +119,12 @@ class JobDoor:
         """One exchange; after a 401 for a key that can be renewed, once more with a new one. Raises what the transport raises."""
         timeout = _DOWNLOAD_S if into is not None else self._timeout(body)
         credential = self.provider.credential.get()
-        while True:
-            proof = credential.headers()
-            sent = {**self._headers(), **(headers or {}), **proof, **self.provider.config.headers}
-            reply = self._http.transfer(
+
+        def send(proof: Mapping[str, str]) -> Reply:
+            return self._http.transfer(
                 method,
                 url,
-                sent,
+                {**self._headers(), **(headers or {}), **proof, **self.provider.config.headers},
                 body=body,
                 into=into,
                 max_bytes=MAX_RESULT_BYTES,
@@ -133,8 +132,10 @@ class JobDoor:
                 control=self.control,
                 fresh=fresh,
             )
-            if reply.status != 401 or not credential.renew(proof):
-                return reply
+
+        proof = credential.headers()
+        reply = send(proof)
+        return send(credential.headers()) if reply.status == 401 and credential.renew(proof) else reply
 
     def read(self, reply: Reply) -> Any:
         """The value of an answer. Raises the error that it is instead, with the key made unreadable."""
@@ -169,10 +170,11 @@ def member(value: Any, *names: str) -> Any:
 
 
 def required(value: Any, name: str) -> str:
-    """A text that an answer must have. Raises ResponseValidationError."""
+    """A text that an answer must have. Raises ResponseValidationError, which quotes no value: it might repeat the key."""
     found = member(value, name)
     if not isinstance(found, str) or not found:
-        raise ResponseValidationError(f"the answer about a job has no {name}: {str(value)[:_MAX_TEXT]}")
+        there = f"it has {', '.join(map(str, value)) or 'no field'}" if isinstance(value, dict) else "it is no object"
+        raise ResponseValidationError(f"the answer about a job has no {name}: {there[:_MAX_TEXT]}")
     return found
 
 

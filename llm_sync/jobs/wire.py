@@ -155,7 +155,7 @@ def count(value: Any) -> int:
     """A count, which some APIs give as a text; 0 for anything else."""
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 

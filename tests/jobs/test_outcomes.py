@@ -194,3 +194,20 @@ def test_a_rate_limit_on_creates_is_waited_for(begin):
     run = begin({"when": {"request": "create", "nth": [1, 2]}, "error": "rate_limit"}, lines=3)
     assert run.run().tally.answered == 3
     assert run.billed()[0] == 3
+
+
+def test_a_row_that_cannot_be_read_is_not_taken_for_one_that_was_not_worked_on(begin, monkeypatch):
+    """In a job that expired, a request without a row may then have been answered and billed."""
+    fetch = OpenAIBatches.fetch
+
+    def damaged(self, remote, into):
+        fetch(self, remote, into)
+        into.seek(0)
+        into.write(b"?")
+
+    monkeypatch.setattr(OpenAIBatches, "fetch", damaged)
+    run = begin({"when": {**CREATE, "nth": 1}, "job_expires": 0.5}, lines=4)
+    summary = run.run()
+    assert (summary.tally.answered, dict(summary.tally.failed), summary.unsure) == (1, {"ProviderUnavailableError": 3}, 1)
+    run.run()
+    assert [job["lines"] for job in run.simulator.summary()["jobs"]] == [4, 2]
