@@ -99,6 +99,13 @@ class AnswerCache:
         """Whether an answer seems to be there; it is not read."""
         return not self.settings.refresh and self.store.has(request_digest(prepared), prepared.sample)
 
+    def serves(self, prepared: PreparedRequest, reading: Reading) -> bool:
+        """Whether the stored answer is given to such a request: it is there, readable and not too old."""
+        if self.settings.refresh:
+            return False
+        digest = request_digest(prepared)
+        return self.store.has(digest, prepared.sample) and self._served(prepared, digest, reading) is not None
+
     def ask_once(self, prepared: PreparedRequest, reading: Reading, control: CallControl, ask: Ask) -> Steps[ModelResponse]:
         """In steps: the stored answer, or that of an equal request in flight; else what ``ask`` gives, which is stored.
 
@@ -154,7 +161,10 @@ class AnswerCache:
     def _ask(
         self, prepared: PreparedRequest, digest: str, reading: Reading, ask: Ask, *, is_new: bool = False
     ) -> Steps[tuple[ModelResponse | LLMConnectorError, Any]]:
-        """What asking gives, stored if it is to be; and what those who wait for it get: the entry, or the error."""
+        """What asking gives, stored if it is to be; and what those who wait for it get: the entry, or the error.
+
+        They read the entry of an answer that cannot be used, too: its cost is that of the one who asked.
+        """
         outcome, reply = yield from ask()
         if isinstance(outcome, ClientClosedError):
             return outcome, None
@@ -162,7 +172,8 @@ class AnswerCache:
         if isinstance(outcome, LLMConnectorError):
             if entry is not None and self.settings.errors and _is_lasting(outcome):
                 self._put(entry, is_new=is_new)
-            return outcome, (prepared.options, outcome)
+            is_answer = entry is not None and isinstance(outcome, UnusableAnswerError)
+            return outcome, entry if is_answer else (prepared.options, outcome)
         if entry is not None and (self.settings.errors or not outcome.truncated):
             self._put(entry, is_new=is_new)
         return outcome, entry
@@ -210,7 +221,7 @@ def _shared_response(flight: Flight, prepared: PreparedRequest, reading: Reading
     if shared is None or shared[0] != prepared.options:
         return None  # it was stopped, or it had other limits
     error: LLMConnectorError = copy.copy(shared[1])
-    error.attempts = 0
+    error.attempts = error.possibly_billed = 0
     raise error
 
 

@@ -168,8 +168,9 @@ def _value(value: Any) -> str:
 
 def decode(content: bytes) -> Entry:
     """The entry that a file holds. Raises ValueError for anything else, NewerFormatError for that of a later release."""
+    text = content.decode("utf-8")
     try:
-        document = _DECODER.decode(content.decode("utf-8"))
+        document = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     written = document.get(_HEAD) if isinstance(document, dict) else None
@@ -178,6 +179,8 @@ def decode(content: bytes) -> Entry:
     if written > FORMAT:
         raise NewerFormatError(f"it has format {written}, this release reads format {FORMAT}")
     try:
+        if r"\ud" in text or r"\uD" in text:  # perhaps half of a surrogate pair: that could not be written again
+            _ENCODER.encode(document).encode("utf-8")
         return _entry(document)
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"it lacks a field, or has a wrong value ({type(error).__name__}: {error})") from None
@@ -285,4 +288,11 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refused)
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError(f"{number[:20]} is out of range")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)

@@ -75,13 +75,14 @@ def overview(store: Store) -> Overview:
 
 
 def prune(store: Store, *, max_age: float | None = None, max_bytes: int | None = None) -> Removed:
-    """Remove answers older than ``max_age`` seconds, unreadable files, what killed processes left behind, and then the answers
-    that were not used for longest, until the rest is at most ``max_bytes``. Raises OSError for a file that cannot be removed."""
+    """Remove answers older than ``max_age`` seconds, files that are no answers, what killed processes left behind, and then the
+    answers that were not used for longest, until the rest is at most ``max_bytes``. A file that cannot be read stays, and so does
+    an answer of a later release. Raises OSError for a file that cannot be removed."""
     removed = Removed(leftovers=_remove_leftovers(store))
     for path in list(store.paths()):
         entry = store.load(path)
         if entry is None:
-            removed.unreadable += store.remove(path)
+            removed.unreadable += store.is_damaged(path) and store.remove(path)
         elif max_age is not None and is_older(entry.stored, max_age):
             _remove(store, path, removed)
     if max_bytes is not None:

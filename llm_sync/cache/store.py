@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -82,6 +83,21 @@ class Store:
         except (OSError, ValueError) as error:
             self.warn("unreadable", "%s is not used: %s", path, getattr(error, "strerror", None) or error)
             return None
+
+    def is_damaged(self, path: str) -> bool:
+        """Whether a file was read and is no entry, of this or a later release, or is too large to be one.
+
+        One that cannot be read now may be read another time, or by another user.
+        """
+        try:
+            decode(files.read(path, self.owners))
+        except NewerFormatError:
+            return False
+        except ValueError:
+            return True
+        except OSError as error:
+            return error.errno == errno.EFBIG
+        return False
 
     def put(self, entry: Entry, *, is_new: bool = False) -> bool:
         """``write`` it, and return whether that was possible. Never raises: the caller has the answer, and it is paid for."""

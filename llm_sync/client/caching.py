@@ -94,7 +94,7 @@ class Caching:
         return numbered
 
     def store_response(self, prepared: PreparedRequest, response: Mapping[str, Any], stored: datetime) -> bool:
-        """Store a response that a record of a batch has; False if there is an answer already, or it cannot be stored.
+        """Store a response that a record of a batch has; False if there is an answer of use already, or it cannot be stored.
 
         Raises ConfigurationError if answers of this model are not stored.
         """
@@ -103,9 +103,9 @@ class Caching:
             raise ConfigurationError(
                 f"answers of {prepared.provider}/{prepared.model} are not stored", guidance="Turn its cache on."
             )
-        if cache.has(prepared):
+        if cache.serves(prepared, reading := self._reading(prepared.provider)):
             return False
-        body = self._reading(prepared.provider).redact(prepared.body)
+        body = reading.redact(prepared.body)
         entry = Entry(
             digest=request_digest(prepared),
             sample=prepared.sample,

@@ -99,6 +99,7 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "a cost that is no number": _edit(cost_estimate=float("nan")),
     "an endless cost": _edit(cost_estimate=1e300),
     "endless tokens": _edit(usage={"input_tokens": float("inf")}),
+    "half of a surrogate pair": _edit(usage={"\ud800": 1}),
     "redacted, but it is not": _edit(redacted=True, url="https://evil.example"),
 }
 

@@ -71,6 +71,44 @@ def test_an_error_is_shared_and_not_stored(folder: Any) -> None:
             assert len(simulator.requests) == 2
 
 
+PRICED = """
+defaults: {max_retries: 0}
+providers:
+  openai: {api_key: k, base_url: "URL", concurrency: 4, models: [{name: gpt-4o-mini, pricing: {input: 1, output: 2}}]}
+"""
+
+
+def shared_errors(simulator: Simulator, folder: Any) -> list[Any]:
+    """The errors of three equal requests, of which two wait for the one that is sent."""
+    text = PRICED.replace("URL", simulator.url("openai"))
+    with LLMClient(ConfigLoader().load_text(text), cache=folder) as client, simulator.hold() as hold:
+        futures = [client.submit(ModelRequest("x", OPENAI)) for _ in range(3)]
+        hold.wait(1)
+        until(waiting(2))
+        hold.close()
+        return [future.exception(PATIENCE_S) for future in futures]
+
+
+@pytest.mark.parametrize("fault", ["refusal", "empty"])
+def test_an_answer_that_cannot_be_used_is_paid_once(folder: Any, fault: str) -> None:
+    """Those that wait get the same error, with a response that cost nothing."""
+    with Simulator(script={"rules": [{fault: True}]}) as simulator:
+        errors = shared_errors(simulator, folder)
+        assert len(simulator.requests) == 1
+    assert len({type(error) for error in errors}) == 1
+    assert sorted(error.response.cached for error in errors) == [False, True, True]
+    costs = sorted(error.response.cost_estimate for error in errors)
+    assert costs[:2] == [0, 0]
+    assert costs[2] > 0
+
+
+def test_an_error_after_sending_may_be_billed_once(folder: Any) -> None:
+    """Those that wait have sent nothing."""
+    with Simulator(script={"rules": [{"reset": "mid_body"}]}) as simulator:
+        errors = shared_errors(simulator, folder)
+    assert sorted(error.possibly_billed for error in errors) == [0, 0, 1]
+
+
 def test_if_the_one_that_asks_is_given_up_another_one_asks(cached: Cached, upstream: Simulator) -> None:
     """Its caller waits no longer and withdraws it; the others have their answer all the same."""
     client = cached()

@@ -222,6 +222,21 @@ def test_an_old_answer_is_asked_again(cached: Cached, upstream: Simulator, folde
     assert len(upstream.requests) == 2
 
 
+def test_the_answer_of_a_job_takes_the_place_of_one_that_is_too_old(cached: Cached, folder: Path) -> None:
+    """As that of a call does: else each run would buy it again."""
+    client = cached(max_age="30d")
+    answer = client.generate("x", OPENAI)
+    (path,) = files_in(folder)
+    store = client.dispatcher.caching
+    assert store is not None
+    prepared = client.dispatcher.prepare(ModelRequest("x", OPENAI))
+    assert not store.store_response(prepared, answer.to_dict(), answer.timestamp)
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "stored": "2001-01-01T00:00:00+00:00"}))
+    assert store.store_response(prepared, answer.to_dict(), answer.timestamp)
+    assert client.generate("x", OPENAI).cached
+
+
 @pytest.mark.parametrize(
     "fault", [{"truncated": 3}, {"refusal": True}, {"error": "bad_request"}, {"truncated": 0}, {"empty": True}]
 )

@@ -231,6 +231,62 @@ def test_old_and_surplus_answers_are_removed(ask: Ask, llm: Ask) -> None:
     assert json.loads(llm("cache", "prune", "--max-bytes", "1k", "--json", "--dir", "d").out)["answers"] == 0
 
 
+def test_prune_leaves_an_answer_of_a_later_release(ask: Ask, llm: Ask) -> None:
+    """It is no answer for this release, but one for that."""
+    ask("generate", "--cache", "./d", "Say hello")
+    (path,) = Path("d").rglob("*.json")
+    path.write_text(path.read_text().replace('"llm_sync_answer": 1', '"llm_sync_answer": 2'))
+    assert llm("cache", "prune", "--max-age", "0", "--dir", "d").out == "0 answers removed\n"
+    assert path.exists()
+
+
+def test_prune_leaves_a_file_that_cannot_be_read_now(ask: Ask, llm: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many files may be open, or the disk of a server away."""
+    ask("generate", "--cache", "./d", "Say hello")
+    (path,) = Path("d").rglob("*.json")
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as context:
+        context.setattr(files, "read", broken)
+        assert llm("cache", "prune", "--max-age", "0", "--dir", "d").out == "0 answers removed\n"
+    assert path.exists()
+
+
+def _half_of_a_pair(content: str) -> str:
+    return content.replace('"model": "m"', '"model": "\\ud800"')
+
+
+def _out_of_range(content: str) -> str:
+    document = json.loads(content)
+    del document["reply"]
+    response = {"text": "x", "finish_reason": "stop", "latency_ms": float("inf")}
+    return json.dumps({**document, "response": response}).replace("Infinity", "1e999")
+
+
+@pytest.mark.parametrize("edit", [_half_of_a_pair, _out_of_range])
+def test_an_answer_that_could_not_be_written_again_is_left_out(ask: Ask, llm: Ask, edit: Callable[[str], str]) -> None:
+    """And the others are exported and shown all the same."""
+    ask("generate", "--cache", "./d", "one")
+    ask("generate", "--cache", "./d", "two")
+    path = sorted(Path("d").rglob("*.json"))[0]
+    path.write_text(edit(path.read_text()))
+    assert llm("cache", "export", "out.jsonl", "--dir", "d").status == 0
+    assert len(Path("out.jsonl").read_text().splitlines()) == 1
+    assert llm("cache", "show", path.stem, "--json", "--dir", "d").status == 2
+
+
+def test_a_packed_file_that_is_damaged_is_not_imported(llm: Ask, tmp_path: Path) -> None:
+    """With a sentence, also where gzip's own header is whole."""
+    packed = bytearray(gzip.compress(b"{}"))
+    packed[10] = 7  # a kind of block that there is not
+    (tmp_path / "in.jsonl.gz").write_bytes(packed)
+    done = llm("cache", "import", str(tmp_path / "in.jsonl.gz"), "--dir", str(tmp_path / "d"))
+    assert done.status == 2
+    assert "in.jsonl.gz' cannot be imported" in done.err
+
+
 def test_clear_leaves_what_is_not_its_own(ask: Ask, llm: Ask) -> None:
     """Other files and folders, and the folder itself if there was no answer in it."""
     for name in ("ab", "go"):

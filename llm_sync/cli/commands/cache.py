@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import sys
+import zlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -185,7 +186,7 @@ def _import(store: Store, args: Namespace, output: Output) -> None:
                 file: IO[bytes] = sys.stdin.buffer if name == "-" else stack.enter_context(open_user_file(name))
                 lines: Any = stack.enter_context(gzip.GzipFile(fileobj=file)) if name.endswith(".gz") else file
                 result = transfer.import_lines(store, lines)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{name!r} cannot be imported: {getattr(error, 'strerror', None) or error}") from None
         if not result.stored and not result.present:
             raise UsageError(f"{name!r} has no stored answers: the output of a batch needs its --input")
