@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from types import NoneType
 from typing import Any, BinaryIO
 
 from llm_sync.errors import InvalidRequestError
@@ -101,12 +102,37 @@ def column_of(provider: str | None, model: str | None) -> str:
 def read_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
     """The row of a record, without expectation and score. Raises InvalidRequestError for a record of another form."""
     try:
-        return _openai_row(values, output, number) if "llm_sync" in values else _own_row(values, output, number)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        row = _openai_row(values, output, number) if "llm_sync" in values else _own_row(values, output, number)
+        _check_kinds(row)
+        return row
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise InvalidRequestError(
             f"record {number + 1} of {output!r} is not a record of a batch ({type(error).__name__}: {error})",
             guidance="Name outputs only.",
         ) from None
+
+
+_NAMES = ("provider", "model", "error", "finish", "answered_as", "tier", "settings", "line_hash")
+_INTEGERS = ("index", "line", "input_tokens", "output_tokens", "attempts")
+_MAX_INTEGER = 2**63 - 1
+
+
+def _check_kinds(row: RecordRow) -> None:
+    """Raise TypeError or ValueError for a value of another kind, as a file that was edited may have: nothing could be counted."""
+    values = vars(row)
+    for name in (*_NAMES, "text", "message"):
+        if values[name] is not None and type(values[name]) is not str:
+            raise TypeError(f"{name} is no text")
+    if row.line_hash is not None and not row.line_hash.isascii():
+        raise ValueError("line_hash is no hash")
+    for name in _INTEGERS:
+        if values[name] is not None and (type(values[name]) is not int or abs(values[name]) > _MAX_INTEGER):
+            raise TypeError(f"{name} is no integer")
+    for name in ("cost", "latency_ms"):
+        if values[name] is not None and (type(values[name]) not in (int, float) or not abs(values[name]) <= _MAX_INTEGER):
+            raise TypeError(f"{name} is no number")
+    if type(row.input) is not dict or not isinstance(row.id, (str, int, NoneType)):
+        raise TypeError("input is no object, or id neither text nor number")
 
 
 def _common(ours: dict[str, Any], record_id: str | int | None, output: str, number: int) -> dict[str, Any]:

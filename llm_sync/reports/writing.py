@@ -97,10 +97,9 @@ def _write_parquet(table: Table, path: str) -> None:
             import pyarrow.parquet
     except ImportError:
         raise _missing(".parquet") from None
+    titles = _distinct(map(_encodable, table.titles))
     types = {INTEGER: pyarrow.int64(), NUMBER: pyarrow.float64(), BOOLEAN: pyarrow.bool_()}
-    schema = pyarrow.schema(
-        [(title, types.get(kind, pyarrow.string())) for title, kind in zip(_distinct(table.titles), table.kinds, strict=True)]
-    )
+    schema = pyarrow.schema([(title, types.get(kind, pyarrow.string())) for title, kind in zip(titles, table.kinds, strict=True)])
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(table.rows, _ROWS_A_GROUP)):
             columns = [

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_records import answer, failure  # type: ignore[import-not-found]
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.reports import summarize
+from llm_sync.reports.certificate import certificate
+from llm_sync.reports.columns import answer_table
 
 
 def test_each_record_has_one_status(output: Callable[..., str]) -> None:
@@ -129,3 +133,24 @@ def test_expectations_that_fit_nothing_are_refused(output: Callable[..., str]) -
     """A misspelt column is no accuracy of nothing."""
     with pytest.raises(InvalidRequestError, match="no record has a kept field 'wnat'.* are: want"):
         summarize(output([answer(0, input={"want": "x"})]), expect="wnat")
+
+
+ODD: list[Any] = ["\ud800", [1], {"a": 1}, 10**40, float("inf"), float("nan"), True]
+IN_RESPONSE = ("cost_estimate", "latency_ms", "attempts", "text", "model", "timestamp", "usage", "metadata", "finish_reason")
+IN_RECORD = ("index", "id", "provider", "model", "settings", "line_hash", "line", "input", "response")
+
+
+@pytest.mark.parametrize(("name", "is_outer"), [(name, False) for name in IN_RESPONSE] + [(name, True) for name in IN_RECORD])
+def test_a_value_of_another_kind_is_refused_or_counted(output: Callable[..., str], name: str, is_outer: bool) -> None:
+    """An output that was edited never ends in anything else, whatever is made of its records."""
+    for odd in ODD:
+        record = answer(0, input={"expected": "yes"})
+        (record if is_outer else record["response"])[name] = odd
+        path = output([record, answer(1)])
+        with (
+            contextlib.suppress(InvalidRequestError),
+            summarize(path, expect="expected", check="contains") as report,
+        ):
+            assert report.records == 2
+            certificate(report)
+            list(answer_table(report).rows)

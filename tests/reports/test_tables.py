@@ -111,6 +111,13 @@ def test_a_parquet_file_has_types(table: Callable[..., Path]) -> None:
     assert read["p/m latency_ms"] == [100.0, 101.0, None]
 
 
+def test_the_name_of_a_column_of_a_parquet_file_may_have_half_of_a_pair(table: Callable[..., Path]) -> None:
+    """As a cell may."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    read = parquet.read_table(table([answer(0, input={"\ud800": "\ud800"})], "out.parquet")).to_pydict()
+    assert read["\ufffd"] == ["\ufffd"]
+
+
 def test_records_as_json_lines(output: Callable[..., str], tmp_path: Path) -> None:
     """One object a record, lone surrogates as escapes."""
     with summarize(output([answer(0, "\ud800"), failure(1)])) as report:
