@@ -23,10 +23,11 @@ from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.lost_workers import is_asked_again, without_worker, written_elsewhere
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.routed_sending import RoutedSending
+from llm_sync.batch.state.answer_lines import outcome_line
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of, started_line
-from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
+from llm_sync.batch.state.records import Head, RequestIdentity, head_of, with_attempts
 from llm_sync.config.ways import BACKGROUND
 from llm_sync.errors import (
     BudgetExceededError,
@@ -234,11 +235,11 @@ class Sender(InFlight):
         """Write an outcome to the journal. ``line``: its line, if a worker has made it."""
         head = head_of(identity, outcome)
         try:
-            line = line or journal_line(head, record_of(identity, outcome, head))
+            line = line or outcome_line(identity, outcome, head)
         except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; keep the paid text in the message)
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
             head = head_of(identity, failure)
-            line = journal_line(head, record_of(identity, failure, head))
+            line = outcome_line(identity, failure, head)
         end = RequestEnd(slot, str(identity.key.provider), head, self.journal.add(line), attempts, elapsed)
         if isinstance(outcome, ModelResponse) and outcome.cached:
             end = end._replace(cached=True, saved=outcome.saved_estimate or 0.0)

@@ -161,21 +161,25 @@ class ModelResponse(Frozen):
         ``message`` is among them where it holds state: the turn can be handed back from a record; ``route`` and ``tier`` where
         there is one. ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
         """
-        out = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        metadata = self.metadata
+        metadata.get(PRICE_SOURCE)  # becomes one of them now, if the cost was pending
+        out = dict(vars(self))  # in the order of the fields
+        steps = self.route
+        out.pop("route", None)
         out["usage"] = dict(vars(self.usage))
         out["timestamp"] = self.timestamp.isoformat()
-        out["tool_calls"] = [_without_state(call) for call in self.tool_calls]
-        out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
-        self.metadata.get(PRICE_SOURCE)  # becomes one of them now, if the cost was pending
-        out["metadata"] = {key: value for key, value in self.metadata.items() if key not in _NOT_IN_RECORDS}
-        if (self.tool_calls or self.text.strip()) and (self.metadata.get("state") or any(call.state for call in self.tool_calls)):
+        out["tool_calls"] = [_without_state(call) for call in self.tool_calls] if self.tool_calls else []
+        out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments] if self.adjustments else []
+        out["cost_estimate"], out["saved_estimate"] = self.cost_estimate, self.saved_estimate
+        out["metadata"] = {key: value for key, value in metadata.items() if key not in _NOT_IN_RECORDS}
+        if (metadata.get("state") or any(call.state for call in self.tool_calls)) and (self.tool_calls or self.text.strip()):
             out["message"] = self.message.to_dict()
-        steps = out.pop("route")
         if steps:
             out["route"] = [step.to_dict() for step in steps]
-        if "tier" in self.metadata:
-            out["tier"] = self.metadata["tier"]
-        return {**out, "token_count": self.token_count, "truncated": self.truncated}
+        if "tier" in metadata:
+            out["tier"] = metadata["tier"]
+        out["token_count"], out["truncated"] = self.token_count, self.truncated
+        return out
 
 
 @dataclass(frozen=True, repr=False, eq=False)

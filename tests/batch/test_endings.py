@@ -14,7 +14,6 @@ from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import batch
 from llm_sync.batch import sender
-from llm_sync.batch.state import records
 from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 
@@ -234,13 +233,14 @@ def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None
 
 def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a dialect puts into its metadata, the text that was paid for is in the record."""
-    real = records.ModelResponse.to_dict
+    real = sender.head_of
 
-    def broken(self: Any) -> Any:
-        found = real(self)
-        return {**found, "metadata": {(1, 2): 3}} if self.text == "echo q" else found
+    def with_odd_metadata(identity: Any, outcome: Any) -> Any:
+        if getattr(outcome, "text", "") == "echo q":
+            outcome.metadata[1, 2] = 3
+        return real(identity, outcome)
 
-    monkeypatch.setattr(records.ModelResponse, "to_dict", broken)
+    monkeypatch.setattr(sender, "head_of", with_odd_metadata)
     job.lines("p", "q")
     job.run()
     assert job.texts() == ["echo p", "LLMConnectorError"]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from llm_sync import errors
 from llm_sync.batch.local_trouble import is_local_trouble
+from llm_sync.batch.state.json_text import encoded, strictly, value_text
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelResponse
 from llm_sync.models.record import billed_text, record
@@ -25,8 +26,6 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
 _CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
-_HEAD_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _MAX_HASH = 2**64 - 1
 # Perhaps mended outside by now.
 _MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError", "CacheMissError")
@@ -154,8 +153,7 @@ def _openai_record(
     identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, head: Head, extra: dict[str, Any]
 ) -> dict[str, Any]:
     index, provider, model = identity.key
-    ours: dict[str, Any] = {"index": index, "provider": provider, "model": model}
-    ours.update({**extra, "outcome": head.outcome, "again": head.again})
+    ours = {"index": index, "provider": provider, "model": model, **extra, "outcome": head.outcome, "again": head.again}
     response = failure = None
     if isinstance(outcome, ModelResponse):
         body = completion(outcome) if identity.asked is None else responses_body(outcome, identity.asked)
@@ -189,14 +187,18 @@ def result_id(position: int, line: str) -> str:
 
 
 def journal_line(head: Head, content: dict[str, Any]) -> bytes:
-    """The journal's line for an outcome: the head, a checksum of head and record, and the record ``content``.
+    """The journal's line for an outcome. ``content``: the record."""
+    return line_around(head, encoded(content).encode("utf-8", "backslashreplace"))
+
+
+def line_around(head: Head, record_bytes: bytes) -> bytes:
+    """The journal's line for a record: the head, a checksum of head and record, and the record.
 
     The length in it tells a whole line from a torn one, the checksum an intact line from a damaged one.
     """
-    record_bytes = _ENCODER.encode(content).encode("utf-8", "backslashreplace")
-    key, rest = _HEAD_ENCODER.encode(head[:3]), _HEAD_ENCODER.encode(head[3:])
-    text = f'{{"done": {key}, "head": {rest}, "bytes": {len(record_bytes)}'
-    opening = text.encode("utf-8", "backslashreplace")
+    values = [value_text(value, strictly) for value in head]
+    key, rest = ", ".join(values[:3]), ", ".join(values[3:])
+    opening = f'{{"done": [{key}], "head": [{rest}], "bytes": {len(record_bytes)}'.encode("utf-8", "backslashreplace")
     return b"".join((opening, _CHECKSUM, b"%d" % zlib.crc32(record_bytes, zlib.crc32(opening)), _SPLIT, record_bytes, b"}\n"))
 
 
