@@ -257,6 +257,28 @@ def test_lines_of_many_threads_are_whole_in_the_journal_and_in_the_store(tmp_pat
     assert sorted(line for _, line in journal_format.lines_of(path)) == sorted(offsets)
 
 
+def test_lines_of_any_length_are_read_from_the_store_in_any_order(tmp_path: Path) -> None:
+    """Also those that are not in its file yet, that end where a block of it ends, and that are longer than several blocks."""
+    with contextlib.closing(RecordStore(str(tmp_path))) as store:
+        lengths = [*range(40), (1 << 16) - 8, 1 << 16, 300_000, *(2000 for _ in range(2000)), 5]
+        lines = [(b"%d," % number * length)[:length] for number, length in enumerate(lengths)]
+        offsets: list[int] = []
+        for number, line in enumerate(lines):
+            offsets.append(store.append(line))
+            assert store.read(offsets[number * 7 % len(offsets)]) == lines[number * 7 % len(offsets)]
+        assert [store.read(offset) for offset in reversed(offsets)] == lines[::-1]
+        assert list(store.lines()) == lines
+
+
+def test_a_line_that_was_changed_in_the_store_is_refused(tmp_path: Path) -> None:
+    """Its checksum is not that of what is there."""
+    with contextlib.closing(RecordStore(str(tmp_path))) as store:
+        offset = store.append(b"a line" * 20_000)
+        os.pwrite(store._file.fileno(), b"x", offset + 1000)
+        with pytest.raises(LLMConnectorError, match="damaged"):
+            store.read(offset)
+
+
 def test_two_journals_on_one_file_are_refused_with_the_holders_pid(tmp_path: Path) -> None:
     """In this process as in another, and only as long as the first is open."""
     path = str(tmp_path / "j")
