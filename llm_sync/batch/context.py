@@ -133,15 +133,15 @@ class BatchContext:
     def identity(self, slot: int, line: str, target: tuple[str | None, str | None], **more: Any) -> RequestIdentity:
         """The identity of a slot's request. ``line``: the line's hash; ``more``: further fields of RequestIdentity."""
         provider, model = target
-        settings = ""
+        settings, max_tokens, selection = "", None, self.selection
         if provider is not None and model is not None:
-            settings = self.settings_of(Route(provider, model))
-            more["max_tokens"] = self._limits.get(Route(provider, model))
-        key = Key(self.selection.position(slot), provider, model)
-        shard = self.selection.shard
-        return RequestIdentity(
-            key, line, settings, openai=self.line_format.openai, shard=shard, lines=self.lines if shard else None, **more
-        )
+            route = Route(provider, model)
+            settings = self.settings_of(route)
+            max_tokens = self._limits.get(route)
+        if selection.parts > 1:
+            more.update(shard=selection.shard, lines=self.lines)
+        key = Key(selection.position(slot), provider, model)
+        return RequestIdentity(key, line, settings, openai=self.line_format.openai, max_tokens=max_tokens, **more)
 
     def way(self, target: Route) -> str:
         """How the requests of a model are sent: one of config.ways.WAYS."""

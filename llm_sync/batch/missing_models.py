@@ -16,6 +16,10 @@ class MissingModels:
         self._in_a_row: dict[str | None, int] = {}
         self._given_up: dict[str | None, int] = {}  # and after how many outcomes
 
+    def __bool__(self) -> bool:
+        """Whether any model is given up."""
+        return bool(self._given_up)
+
     def count(self, head: Head, give_up_after: int) -> bool:
         """Count an outcome. Returns True if its model is given up now (``give_up_after`` 0: never)."""
         model = head.model

@@ -118,11 +118,13 @@ class Scheduler:
             if lane.next is None:
                 return False
         slot, entry = lane.next
-        key = Key(self._context.selection.position(slot), *self._context.routes.named(entry.route))
+        unsure = 0
+        if self._unsure:
+            unsure = self._unsure.get(Key(self._context.selection.position(slot), *self._context.routes.named(entry.route)), 0)
         if lane.began is None:
             lane.began = time.monotonic()
         try:
-            sent = self._sender.submit(slot, entry, self._unsure.get(key, 0))
+            sent = self._sender.submit(slot, entry, unsure)
         except QueueFullError:  # other callers use the client, too
             return False
         lane.next = None
@@ -136,10 +138,11 @@ class Scheduler:
 
     def _is_skipped(self, lane: Lane, slot: int, entry: Entry) -> bool:
         """Whether an entry read from the index is not to be sent: its model is given up, or it has got an outcome since."""
-        if self._is_given_up(lane, entry):
+        if lane.missing and self._is_given_up(lane, entry):
             lane.missing.skipped += 1
             return True
-        if self._context.options.dedupe and self._context.repeats is not None and self._context.repeats.first(slot) is not None:
+        repeats = self._context.repeats
+        if repeats is not None and self._context.options.dedupe and repeats.first(slot) is not None:
             return True  # it gets a copy at the end
         return self._is_read_ahead and self._context.index.get(slot).state != TO_SEND
 
@@ -177,16 +180,17 @@ class Scheduler:
 
     def _count(self, end: RequestEnd) -> None:
         """Count a request's end, and pause lanes where that is called for."""
-        lane = self.lanes[end.provider]
+        lane, head, options = self.lanes[end.provider], end.head, self._context.options
         lane.in_flight.pop(end.slot, None)
-        lane.count(end, self._context.options.give_up_after)
-        if end.head is not None and lane.missing.count(end.head, self._context.options.give_up_after):
-            self._withdraw_missing(lane)
-        if end.head is not None and end.head.unsure:
-            self._unsure[end.head.key] = end.head.unsure
-        if self._context.options.fail_fast and end.head is not None and not end.head.answered:
-            for each in self.lanes.values():
-                each.paused = each.paused or f"a request failed with {end.head.outcome}"
+        lane.count(end, options.give_up_after)
+        if head is not None:
+            if lane.missing.count(head, options.give_up_after):
+                self._withdraw_missing(lane)
+            if head.unsure:
+                self._unsure[head.key] = head.unsure
+            if options.fail_fast and not head.answered:
+                for each in self.lanes.values():
+                    each.paused = each.paused or f"a request failed with {head.outcome}"
         for each in self.lanes.values():
             if each.paused is not None:
                 each.withdraw()

@@ -173,6 +173,9 @@ class Sender(InFlight):
             self.journal.note_line(started_line(*identity.key, identity.line))
             outcome = yield from outcome_in_steps(send())
             attempts += outcome.attempts or 0
+            if isinstance(outcome, ModelResponse):
+                identity = _with_billed(identity, control)  # an error counts them itself
+                break
             if is_asked_again(outcome, lost, control):
                 lost += 1
                 continue
@@ -187,8 +190,6 @@ class Sender(InFlight):
             if control.stopped or not self.is_cooling(identity, str(identity.key.provider), outcome):
                 break
             self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
-        if isinstance(outcome, ModelResponse):  # an error counts them itself
-            identity = _with_billed(identity, control)
         written = written_elsewhere(outcome, identity, attempts, control)
         if written is None:
             outcome = with_attempts(without_worker(outcome), attempts)
