@@ -25,6 +25,8 @@ _GATHER_S = 0.002
 _GREETING_S = 60.0  # until workers that do not greet are left to come later
 _COLLECT_S = 150.0  # an attempt of a former run may take its whole timeout
 _LOOK_S = 0.2
+_FOLLOW_S = 1.0  # until another worker of a cluster that has just been started joins
+_ALIVE = ("running", "newly-created")  # states of a client whose scheduler is there
 _LINGER = 0.1  # fraction of a typical attempt that a task waits for further outcomes
 _MIN_LINGER_S, _MAX_LINGER_S = 0.001, 0.02
 
@@ -79,15 +81,32 @@ class DaskEngine:
     def collect(self, output: str) -> list[bytes]:
         """The answers that workers of former runs have left on machines of the cluster; a cluster of this run has none.
 
-        Waits for what they have in flight. Raises LLMConnectorError if the scheduler cannot be reached.
+        Waits for what they have in flight, and for workers if there are none yet: nothing could be sent without them. Raises
+        LLMConnectorError if the scheduler cannot be reached.
         """
         if self._connection.is_own_cluster:
             return []
-        self._connection.tasks.on_each(self._connection.workers(), dask_tasks.finish, output, within=_COLLECT_S)
+        self._connection.tasks.on_each(self._first_workers(), dask_tasks.finish, output, within=_COLLECT_S)
         machines = list({urlsplit(address).hostname: address for address in self._connection.workers()}.values())
         return list(
             itertools.chain(*self._connection.tasks.on_each(machines, dask_tasks.spooled_lines, output, within=_COLLECT_S))
         )
+
+    def _first_workers(self) -> list[str]:
+        """The workers there are; if there are none yet, the first, and those that follow it within a second."""
+        known, client = self._connection.workers(), self._connection.client
+        if known:
+            return known
+        _log.warning("Dask's scheduler at %s has no workers yet: waiting for the first", client.scheduler.address)
+        while not known and client.status in _ALIVE:
+            time.sleep(_LOOK_S)
+            known = self._connection.workers()
+        count = 0
+        while count < len(known):
+            count = len(known)
+            time.sleep(_FOLLOW_S)
+            known = self._connection.workers()
+        return known
 
     def clear(self, output: str) -> None:
         """Remove what ``collect`` returns."""
@@ -202,7 +221,7 @@ class DaskEngine:
 
     def _watch(self, client: Any) -> None:
         """A thread: notices when the scheduler is gone."""
-        while client.status in ("running", "newly-created") and not self._closing:
+        while client.status in _ALIVE and not self._closing:
             time.sleep(_LOOK_S)
         if not self._closing:
             guidance = "The journal has every answer that came: run the same command again, with or without Dask."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 from batch_apparatus import Batch, Far, completion
 from distributed import Client
 
+from llm_sync import LLMClient
+from llm_sync.engines.spool import SpoolFile
 from llm_sync.errors import AuthenticationError, ConfigurationError, ProviderConnectionError
 
 PROMPTS = [f"p{number}" for number in range(40)]
@@ -141,13 +145,15 @@ def test_a_connection_that_others_could_read_is_refused(job: Batch) -> None:
         job.run(on="dask:tcp://192.0.2.1:8786")
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs a machine name of its own")
-def test_a_killed_coordinator_gets_the_answers_from_another_machine(
-    job: Batch, far: Far, cluster: Any, simulator: Any, tmp_path: Path
-) -> None:
-    """They are in the worker's spool there, and are asked for before anything is planned."""
-    machine = ("unshare", "--uts", "sh", "-c", 'hostname another && exec "$@"', "sh")
-    cluster.add(*machine, TMPDIR=str(tmp_path))
+ANOTHER_MACHINE = ("unshare", "--uts", "sh", "-c", 'hostname another && exec "$@"', "sh")
+needs_another = pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs a machine name of its own")
+
+
+def kill_coordinator(job: Batch, far: Far, cluster: Any, simulator: Any, tmp_path: Path) -> LLMClient:
+    """Begin the batch in a process, which is killed when its first 8 requests are in flight; then they are answered.
+
+    Returns a client for the run that resumes it.
+    """
     job.lines(*PROMPTS)
     gate = threading.Event()
     for prompt in PROMPTS:
@@ -169,9 +175,46 @@ def test_a_killed_coordinator_gets_the_answers_from_another_machine(
         coordinator.send_signal(signal.SIGKILL)
         coordinator.wait()
     gate.set()
-    from llm_sync import LLMClient
+    return LLMClient.from_config(str(config))
 
-    with LLMClient.from_config(str(config)) as client:
+
+@needs_another
+def test_a_killed_coordinator_gets_the_answers_from_another_machine(
+    job: Batch, far: Far, cluster: Any, simulator: Any, tmp_path: Path
+) -> None:
+    """They are in the worker's spool there, and are asked for before anything is planned."""
+    cluster.add(*ANOTHER_MACHINE, TMPDIR=str(tmp_path))
+    with kill_coordinator(job, far, cluster, simulator, tmp_path) as client:
         summary = job.run(on=on(cluster), client=client)
     check(job, far, summary.unsure, 0)
     assert len(far.asked) == len(PROMPTS)
+
+
+@needs_another
+def test_the_answers_are_asked_for_when_the_first_worker_has_come(
+    job: Batch, far: Far, cluster: Any, simulator: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cluster was restarted, too: its scheduler is there before its workers are."""
+    first = cluster.add(*ANOTHER_MACHINE, TMPDIR=str(tmp_path))
+    with kill_coordinator(job, far, cluster, simulator, tmp_path) as client:
+        while spooled_answers(tmp_path) < 8:
+            assert first.poll() is None
+            time.sleep(0.02)
+        first.kill()
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        cluster.begin()
+        threading.Timer(1.0, cluster.add, ANOTHER_MACHINE, {"TMPDIR": str(tmp_path)}).start()
+        summary = job.run(on=on(cluster), client=client)
+    assert "has no workers yet: waiting for the first" in caplog.text
+    check(job, far, summary.unsure, 0)
+    assert len(far.asked) == len(PROMPTS)
+
+
+def spooled_answers(folder: Path) -> int:
+    """How many answers are in the spools of another machine, whose folder for temporary files this is."""
+    count = 0
+    for path in folder.glob("llm-sync-spools-*/*/*.spool"):
+        with contextlib.closing(SpoolFile(str(path))) as file:
+            count += sum(bool(line) for _, line in file.read())
+    return count
