@@ -94,9 +94,10 @@ def item_of(record_id: str | int | None, index: int | None) -> int:
     return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def column_of(provider: str | None, model: str | None) -> str:
-    """PROVIDER/MODEL."""
-    return f"{provider}/{model}" if model is not None else "(no model)"
+def column_of(provider: str | None, model: str | None, route_of: str | None = None) -> str:
+    """PROVIDER/MODEL, and the model that was named if this one was asked by its route."""
+    name = f"{provider}/{model}" if model is not None else "(no model)"
+    return name if route_of is None else f"{name} (by route of {route_of})"
 
 
 def read_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
@@ -135,22 +136,35 @@ def _check_kinds(row: RecordRow) -> None:
         raise TypeError("input is no object, or id neither text nor number")
 
 
-def _common(ours: dict[str, Any], record_id: str | int | None, output: str, number: int) -> dict[str, Any]:
-    provider, model = ours.get("provider"), ours.get("model")
+def _common(
+    ours: dict[str, Any], record_id: str | int | None, output: str, number: int, failed: str | None = None
+) -> dict[str, Any]:
+    """What the rows of both forms have. ``failed``: the error's class."""
+    named = ours.get("provider"), ours.get("model")
+    provider, model = _decisive(ours["route"], failed) if ours.get("route") else named
+    route_of = None if (provider, model) == named else column_of(*named)
     return {
         "output": output,
         "number": number,
-        "column": column_of(provider, model),
+        "column": column_of(provider, model, route_of),
         "item": item_of(record_id, ours.get("index")),
         "id": record_id,
         "index": ours.get("index"),
         "line": ours.get("line"),
         "provider": provider,
         "model": model,
+        "route_of": route_of,
         "settings": ours.get("settings"),
         "line_hash": ours.get("line_hash"),
         "input": ours.get("input") or {},
     }
+
+
+def _decisive(steps: list[dict[str, Any]], failed: str | None) -> tuple[str | None, str | None]:
+    """Provider and model of the step that the record's outcome is of: the answer's, or that of the error of class ``failed``."""
+    alike = [step for step in steps if step["error"] == failed] or steps
+    asked = [step for step in alike if step["attempts"]] or alike  # others were passed over, and nothing was sent
+    return asked[-1]["provider"], asked[-1]["model"]
 
 
 def _failed_row(
@@ -172,8 +186,8 @@ def _failed_row(
 
 
 def _own_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
-    common = _common(values, values.get("id"), output, number)
     response, error = values["response"], values["error"]
+    common = _common(values, values.get("id"), output, number, None if response is not None else error["type"])
     if response is None:
         return _failed_row(common, error["type"], error, values.get("billed"), error.get("attempts"))
     usage, metadata, latency = response["usage"], response.get("metadata") or {}, response.get("latency_ms")
@@ -207,9 +221,10 @@ def _times(timestamp: str | None, latency_ms: float | None) -> tuple[datetime | 
 
 def _openai_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
     ours, response, error = values["llm_sync"], values["response"], values["error"]
-    common = _common(ours, values.get("custom_id"), output, number)
     kind = ours["outcome"]
-    if kind not in ("answered", "truncated"):
+    answered = kind in ("answered", "truncated")
+    common = _common(ours, values.get("custom_id"), output, number, None if answered else kind)
+    if not answered:
         return _failed_row(common, kind, error or response["body"]["error"], ours.get("billed"), ours.get("attempts"))
     body = response["body"]
     usage = body.get("usage") or {}

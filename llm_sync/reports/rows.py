@@ -16,7 +16,8 @@ class RecordRow:
     """One record of an output.
 
     ``number``: its place in the output, from 0. ``item``: equal for the records of one input line, over models and outputs (by
-    the line's id; without an id, by its position). ``column``: the name of its row in the table of models. ``status``:
+    the line's id; without an id, by its position). ``column``: the name of its row in the table of models. ``provider``,
+    ``model``: what answered or failed; if a route led there from the model that was named, ``route_of`` names that. ``status``:
     answered, cut (an answer that the token limit cut off), blocked (refused by a filter) or failed; the last two have ``error``,
     the error's class, and ``message``. ``text``: the answer; of a failure what came, or None. ``parsed``: the value of structured
     output. ``score``: 0 to 1, or None if there was no answer, no expectation or no verdict (``unscored`` says why); ``passed``
@@ -57,6 +58,7 @@ class RecordRow:
     settings: str | None = None
     line_hash: str | None = None
     input: dict[str, Any] = field(default_factory=dict)
+    route_of: str | None = None
 
     @property
     def has_answer(self) -> bool:
@@ -72,6 +74,9 @@ class RecordRow:
 @dataclass
 class ModelRow:
     """One model in one output. ``column`` names it: PROVIDER/MODEL, with the output's name if several outputs have that model.
+
+    What came by a route from another model than the one that was named has rows of its own, and ``route_of``: PROVIDER/MODEL of
+    the named one.
 
     ``answered`` + ``cut`` + ``blocked`` + the sum of ``failed`` (by error class) = ``requests``. ``scored`` answers have a
     verdict, ``passed`` of them passed; ``accuracy`` = passed / scored, with the bounds of its 95 % Wilson interval;
@@ -113,6 +118,7 @@ class ModelRow:
     answered_as: dict[str, int] = field(default_factory=dict)
     tiers: dict[str, int] = field(default_factory=dict)
     settings: dict[str, int] = field(default_factory=dict)
+    route_of: str | None = None
 
     @property
     def failures(self) -> int:

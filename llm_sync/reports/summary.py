@@ -14,7 +14,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.reports.checks import make_check
 from llm_sync.reports.expectations import Expectations, open_expectations
 from llm_sync.reports.pairs import compare_columns
-from llm_sync.reports.reading import OutputFile, column_of, read_row
+from llm_sync.reports.reading import OutputFile, read_row
 from llm_sync.reports.rows import ANSWERED, BLOCKED, CUT, ModelRow, PairRow, RecordRow
 from llm_sync.reports.statistics import SEED, wilson
 from llm_sync.reports.store import Kept, Store, text_hash
@@ -227,7 +227,7 @@ class _Reader:
         self._files = files
         self._expectations = expectations
         self._check = check
-        self._columns: dict[tuple[int, str | None, str | None], tuple[int, _Column]] = {}
+        self._columns: dict[tuple[int, str | None, str | None, str | None], tuple[int, _Column]] = {}
         self._offsets: dict[int, int] = {}  # of the rows that are being judged, by their number
 
     def read(self) -> None:
@@ -256,9 +256,9 @@ class _Reader:
             yield row
 
     def _add(self, output: int, row: RecordRow, verdict: Verdict) -> None:
-        key = (output, row.provider, row.model)
+        key = (output, row.provider, row.model, row.route_of)
         if key not in self._columns:
-            model = ModelRow(column_of(row.provider, row.model), row.output, row.provider, row.model)
+            model = ModelRow(row.column, row.output, row.provider, row.model, route_of=row.route_of)
             self._columns[key] = len(self._columns), _Column(model)
         col, column = self._columns[key]
         column.add(row, verdict)

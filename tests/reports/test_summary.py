@@ -94,6 +94,42 @@ def test_records_of_one_line_are_one_item(output: Callable[..., str]) -> None:
     assert items == [[(a, 0), ("r/m", 0), (b, 7)], [(a, 1)], [(a, 2), (b, 2)]]
 
 
+def asked(provider: str, error: str | None = None, attempts: int = 1) -> dict[str, Any]:
+    """A step of a record's route."""
+    return {"provider": provider, "model": "m", "error": error, "attempts": attempts}
+
+
+def test_an_answer_by_a_route_is_listed_under_the_model_that_gave_it(output: Callable[..., str]) -> None:
+    """Apart from what the same model was asked directly, and with the model that was named; in both forms."""
+    went_on = [asked("p", "RateLimitError"), asked("r")]
+    ours = {"index": 2, "provider": "p", "model": "m", "outcome": "answered", "attempts": 1, "route": went_on}
+    body = {"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    records = [
+        answer(0, route=[asked("p")]),
+        answer(0, provider="r"),
+        answer(1, route=went_on),
+        {"custom_id": "c", "response": {"status_code": 200, "body": body}, "error": None, "llm_sync": ours},
+    ]
+    with summarize(output(records)) as report:
+        models = {model.column: (model.provider, model.route_of, model.answered) for model in report.models}
+        assert [row.route_of for row in report.rows()] == [None, None, "p/m", "p/m"]
+    assert models == {"p/m": ("p", None, 1), "r/m": ("r", None, 1), "r/m (by route of p/m)": ("r", "p/m", 2)}
+
+
+def test_a_failure_of_a_route_is_listed_under_the_model_whose_error_it_is(output: Callable[..., str]) -> None:
+    """Models that were passed over, and those that failed before, have none of it."""
+    down = "ProviderUnavailableError"
+    records = [
+        failure(0, down, route=[asked("p", down), asked("r", down), asked("s", down, attempts=0)]),
+        failure(1, "ContentBlockedError", route=[asked("p", down), asked("r", "ContentBlockedError")]),
+        failure(2, down, route=[asked("p", down)]),
+    ]
+    with summarize(output(records)) as report:
+        routed, named = report.models
+    assert (routed.column, routed.failures, routed.blocked) == ("r/m (by route of p/m)", 1, 1)
+    assert (named.column, named.failures) == ("p/m", 1)
+
+
 def test_rows_are_read_again_in_order(output: Callable[..., str]) -> None:
     """A row has all that its record says, each time."""
     with summarize(output([answer(n, f"text {n}") for n in range(5)])) as report:

@@ -18,7 +18,7 @@ from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.console.terminal import wrap
 from llm_sync.cli.options.argument_parser import UsageError
-from llm_sync.reports import PairRow, Report, summarize
+from llm_sync.reports import ModelRow, PairRow, Report, summarize
 from llm_sync.reports.certificate import certificate, differences, read_certificate
 from llm_sync.reports.command_check import CommandCheck
 from llm_sync.reports.statistics import SEED
@@ -102,12 +102,15 @@ def _compared(report: Report, a: str, b: str, *, by_output: bool) -> list[tuple[
     old, new = ([model for model in report.models if model.output == path] for path in (a, b))
     if len(old) == len(new) == 1:
         return [(old[0].column, new[0].column)]
-    same = [
-        (one.column, other.column) for one in old for other in new if (one.provider, one.model) == (other.provider, other.model)
-    ]
+    same = [(one.column, other.column) for one in old for other in new if _is_same(one, other)]
     if not same:
         raise UsageError(f"--compare: {a!r} and {b!r} have no model in common")
     return same
+
+
+def _is_same(one: ModelRow, other: ModelRow) -> bool:
+    """Whether two rows are of one model, that was asked by the same route, if by any."""
+    return (one.provider, one.model, one.route_of) == (other.provider, other.model, other.route_of)
 
 
 def _write(args: argparse.Namespace, report: Report, pairs: list[PairRow], path: str) -> None:
