@@ -136,7 +136,7 @@ def dry_run(
         result.requests, result.to_send, result.asked_again = plan.requests, plan.to_send.total(), plan.again
         result.changed, result.skipped = plan.changed, bad.count
         result.answered_earlier = sum(tally.answered for tally in plan.kept.values())
-        for check_all in (partial(bad.refuse, plan), partial(refuse, context, plan, previous, check_providers=False)):
+        for check_all in (partial(bad.refuse, plan), partial(refuse, context, plan, previous, path, check_providers=False)):
             try:
                 check_all()
             except LLMConnectorError as error:  # noqa: PERF203  (all are reported)

@@ -40,15 +40,15 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: Source, *, no_object
     )
 
 
-def another_input(answers: int) -> InvalidRequestError:
+def another_input(output: str, answers: int) -> InvalidRequestError:
     """None of the ``answers`` in the output is to a line of this input."""
     return InvalidRequestError(
-        f"the output holds {counted(answers, 'answer')}, and none of them is to a line of this input",
+        f"{output!r} holds {counted(answers, 'answer')}, and none of them is to a line of this input",
         guidance="Name another output, or start over with --restart (restart=True).",
     )
 
 
-def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
+def strays(output: str, elsewhere: int, plan: Plan) -> InvalidRequestError | None:
     """Previous answers that this run would drop, although they are paid for; None if there are none."""
     if elsewhere:
         what = f"{_answers(elsewhere)} to requests that this run does not ask for (other models, another shard or limit)"
@@ -58,13 +58,18 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
     else:
         return None
     return InvalidRequestError(
-        f"the output that is there holds {what}, which would be lost",
+        f"{output!r} holds {what}, which would be lost",
         guidance=f"Ask as before, {keep}name another output, or start over with --restart (restart=True).",
     )
 
 
 def changed_settings(
-    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]], *, allowed: bool
+    output: str,
+    plan: Plan,
+    known: Mapping[str, Mapping[str, Any]],
+    current: Callable[[Route], Mapping[str, Any]],
+    *,
+    allowed: bool,
 ) -> ConfigurationError | None:
     """Answers given under other settings; None if there are none, or they are ``allowed``. ``known``: earlier settings by hash;
     ``current``: a model's settings now. Simulated and real answers are never mixed.
@@ -78,22 +83,23 @@ def changed_settings(
         if before is not None:
             differences.append(_differences(before, now))
     if mixed:
-        return _simulated_and_real(mixed, now_simulated=not any(name.startswith(SIMULATED) for name, _ in plan.stray_settings))
+        now_simulated = not any(name.startswith(SIMULATED) for name, _ in plan.stray_settings)
+        return _simulated_and_real(output, mixed, now_simulated=now_simulated)
     count = plan.stray_settings.total()
     if allowed or not count:
         return None
     were = "was" if count == 1 else "were"
     return ConfigurationError(
-        f"{_answers(count)} {were} given under other settings than this run's{differences[0] if differences else ''}",
+        f"{output!r}: {_answers(count)} {were} given under other settings than this run's{differences[0] if differences else ''}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start over with --restart (restart=True).",
     )
 
 
-def _simulated_and_real(count: int, *, now_simulated: bool) -> ConfigurationError:
+def _simulated_and_real(output: str, count: int, *, now_simulated: bool) -> ConfigurationError:
     what = "from providers, but this run asks a simulator" if now_simulated else "from a simulator, but this run asks providers"
     return ConfigurationError(
-        f"the output that is there holds {_answers(count)} {what}",
+        f"{output!r} holds {_answers(count)} {what}",
         guidance="Name another output, or start over with --restart (restart=True).",
     )
 

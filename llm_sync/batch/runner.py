@@ -153,7 +153,7 @@ class _Run:
             bad.refuse(plan)
             context.report_ways()
             desk = self._opened_desk(context, plan, previous, files)
-            refuse(context, plan, previous, check_providers=self._engine is None)
+            refuse(context, plan, previous, self._output, check_providers=self._engine is None)
             context.background = checked_background(previous.background, by_jobs=context.job_ways is not None)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:

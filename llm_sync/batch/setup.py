@@ -90,16 +90,16 @@ class BadLines:
             raise batch_errors.bad_lines(self._first, self.count, self._context.source, no_objects=no_objects)
 
 
-def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_providers: bool = True) -> None:
-    """Raise an error if the run must not send anything."""
+def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, output: str, *, check_providers: bool = True) -> None:
+    """Raise an error if the run must not send anything. ``output``: where the previous answers are."""
     context.ids.report(context.source, refuse=context.line_format.openai)
     if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
-        raise batch_errors.another_input(len(plan.replaced))
-    stray = batch_errors.strays(previous.elsewhere, plan)
+        raise batch_errors.another_input(output, len(plan.replaced))
+    stray = batch_errors.strays(output, previous.elsewhere, plan)
     if stray is not None:
         raise stray
     allowed = context.options.allow_changed_settings
-    changed = batch_errors.changed_settings(plan, previous.settings, context.settings_for, allowed=allowed)
+    changed = batch_errors.changed_settings(output, plan, previous.settings, context.settings_for, allowed=allowed)
     if changed is not None:
         raise changed
     if check_providers:

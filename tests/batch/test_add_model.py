@@ -35,7 +35,7 @@ def test_without_it_the_message_names_it(stub: Batch) -> None:
     """Nothing is sent, and nothing is lost."""
     stub.lines(*LINES)
     stub.run(models=["a/m"])
-    with pytest.raises(InvalidRequestError, match="20 answers to requests that this run does not ask for .*--add-model"):
+    with pytest.raises(InvalidRequestError, match="out.jsonl' holds 20 answers to requests .*--add-model"):
         stub.run(models=["b/m2"])
     assert len(stub.records()) == 20
 

@@ -242,7 +242,7 @@ def test_bad_lines_may_be_counted_as_failures(run: Any, tmp_path: Path) -> None:
 def test_paid_vectors_are_not_replaced_by_those_of_other_settings(run: Any, tmp_path: Path) -> None:
     """Unless the run starts over; another file is not replaced at all."""
     run(["a"])
-    with pytest.raises(InvalidRequestError, match="1 vector of another model or of other settings"):
+    with pytest.raises(InvalidRequestError, match="out.jsonl' holds 1 vector of another model or of other settings"):
         run(["a"], dimensions=3)
     assert run(["a"], dimensions=3, restart=True).dimensions == 3
     (tmp_path / "other.jsonl").write_text("my own\n")

@@ -203,7 +203,7 @@ def test_another_input_is_refused(job: Batch, far: Far) -> None:
     job.lines(*(f"p{number}" for number in range(12)))
     job.run()
     job.lines(*(f"q{number}" for number in range(12)))
-    with pytest.raises(InvalidRequestError, match="12 answers, and none of them"):
+    with pytest.raises(InvalidRequestError, match="out.jsonl' holds 12 answers, and none of them"):
         job.run()
     assert len(far.asked) == 12
     assert job.run(restart=True).sent == 12
@@ -275,7 +275,7 @@ def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
     hold(far, "q")
     job.run(fields={"temperature": 0.2})
     make_unfinished(job)
-    with pytest.raises(ConfigurationError, match="1 answer was given under other settings"):
+    with pytest.raises(ConfigurationError, match="out.jsonl': 1 answer was given under other settings"):
         job.run(fields={"temperature": 0.9})
     assert far.asked.count("p") == 1
     summary = job.run(fields={"temperature": 0.9}, allow_changed_settings=True)

@@ -148,7 +148,7 @@ def test_answers_of_a_simulated_batch_are_not_those_of_a_run(
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
     real = llm(*command)
     assert real.status == 3
-    assert "the output that is there holds 2 answers from a simulator" in real.err
+    assert f"'{tmp_path / 'out.jsonl'}' holds 2 answers from a simulator" in real.err
     assert "--allow-changed-settings" not in real.err
     assert (llm(*command, "--allow-changed-settings").status, len(simulation.requests)) == (3, 2)
     lines = (tmp_path / "out.jsonl").read_text().splitlines()

@@ -50,13 +50,12 @@ class Previous:
             self._end_run()
         if self._foreign:
             raise InvalidRequestError(
-                f"the output that is there holds {counted(self._foreign, 'vector')} of another model or of other settings, "
-                "which would be lost",
+                f"{path!r} holds {counted(self._foreign, 'vector')} of another model or of other settings, which would be lost",
                 guidance=f"Ask as before. {_RESTART}",
             )
         if len(self._lengths) > 1:
             several = " and ".join(map(str, sorted(self._lengths)))
-            raise LLMConnectorError(f"the output that is there holds vectors of {several} dimensions", guidance=_RESTART)
+            raise LLMConnectorError(f"{path!r} holds vectors of {several} dimensions", guidance=_RESTART)
 
     @property
     def dimensions(self) -> int | None:
