@@ -27,9 +27,13 @@ _PROVIDER_OPTIONS = (
 )  # they apply to every provider of the run
 
 
-def load_run_config(args: Namespace) -> LLMConfig:
-    """The configuration that the command line names, with its options for all providers. Raises ConfigurationError."""
-    config = config_access.load_config(args, args.config, strict_streaming=getattr(args, "strict_streaming", False))
+def load_run_config(args: Namespace, *, sends: bool = True) -> LLMConfig:
+    """The configuration that the command line names, with its options for all providers. ``sends``: see ``load_config``.
+
+    Raises ConfigurationError.
+    """
+    strict_streaming = getattr(args, "strict_streaming", False)
+    config = config_access.load_config(args, args.config, strict_streaming=strict_streaming, sends=sends)
     changes: dict[str, Any] = {name: value for name in _PROVIDER_OPTIONS if (value := getattr(args, name, None)) is not None}
     if "concurrency" in changes:
         is_auto = changes["concurrency"] == "auto"

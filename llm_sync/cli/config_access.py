@@ -24,14 +24,17 @@ def config_loader(args: Namespace) -> ConfigLoader:
     return ConfigLoader(args.config_dir, known_types=ProviderFactory.types_for)
 
 
-def load_config(args: Namespace, name: str | None, *, strict_streaming: bool = False) -> LLMConfig:
-    """The configuration of a name or path, or the default one; redirected under the simulator. Raises ConfigurationError."""
+def load_config(args: Namespace, name: str | None, *, strict_streaming: bool = False, sends: bool = True) -> LLMConfig:
+    """The configuration of a name or path, or the default one; redirected under the simulator. Raises ConfigurationError.
+
+    ``sends``: whether the command may send requests, so that its user must know who answers.
+    """
     config = _built_in_config(args, strict_streaming=strict_streaming) if name is None else None
     if config is None:
         with explain_choice(args, name):
             config = config_loader(args).load_config(name, strict_streaming=strict_streaming)
     simulated = simulation.simulated_config(config)
-    if simulated.redirected:
+    if simulated.redirected and sends:
         print_warning(simulated.notice)  # with --quiet too: nobody may take generated answers for real ones
     return simulated.config
 

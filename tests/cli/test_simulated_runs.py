@@ -173,6 +173,28 @@ def test_a_dry_run_can_be_simulated(llm: Run, simulation: Simulator, mine: str, 
     assert (ran.status, ran.err.count("answered by the simulator"), simulation.requests) == (0, 1, [])
 
 
+@pytest.mark.parametrize("command", [["spend"], ["cache"], ["cache", "list"]])
+def test_commands_that_send_nothing_name_no_simulator(
+    llm: Run, simulation: Simulator, mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Nothing is answered by anybody."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    ran = llm(*command, "--config", mine)
+    assert (ran.status, ran.err, simulation.requests) == (0, "", [])
+
+
+def test_importing_an_output_into_the_cache_names_no_simulator(
+    llm: Run, simulation: Simulator, mine: str, tmp_path: Path
+) -> None:
+    """It prepares the requests of the input, and sends none."""
+    (tmp_path / "in.txt").write_text("one\n")
+    lines, written = str(tmp_path / "in.txt"), str(tmp_path / "out.jsonl")
+    assert llm("batch", "--text", lines, "-o", written, "--config", mine).status == 0
+    ran = llm("cache", "import", written, "--dir", str(tmp_path / "c"), "--config", mine, "--input", lines, "--text")
+    assert (ran.status, ran.err, len(simulation.requests)) == (0, "", 1)
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_the_command_of_simulate_may_name_its_configuration(
     environment: Callable[..., dict[str, str]], mine: str, tmp_path: Path

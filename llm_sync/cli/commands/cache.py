@@ -69,7 +69,7 @@ def _folder(args: Namespace) -> str:
     if args.dir is not None:
         return os.path.abspath(os.path.expanduser(str(args.dir)))
     if args.config is not None:
-        config = config_access.load_config(args, args.config)
+        config = config_access.load_config(args, args.config, sends=False)
         for provider in config.providers.values():
             settings = settings_of(provider.cache)
             if settings is not None and settings.dir is not None:
@@ -199,7 +199,7 @@ def _import_batch(store: Store, args: Namespace, output: Output) -> None:
     from llm_sync.client.client import LLMClient
 
     options: dict[str, Any] = {"models": tuple(args.model), "text": args.text, "template": args.template}
-    with LLMClient(load_run_config(args), cache=store.folder) as client:
+    with LLMClient(load_run_config(args, sends=False), cache=store.folder) as client:
         for name in args.names:
             try:
                 result = import_answers(args.input, name, client, **options)

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         since = _seconds(args.since)
         standings = []
         if args.config is not None:
-            budgets = list(load_run_config(args).budgets.values())
+            budgets = list(load_run_config(args, sends=False).budgets.values())
             standings = report.standings(budgets, simulated=simulated)
         rows = report.spent_by(args.by, since, simulated=simulated)
     except LedgerError as error:
