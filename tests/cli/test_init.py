@@ -67,6 +67,16 @@ def test_the_folder_that_is_used_is_completed(llm: Run, tmp_path: Path, monkeypa
     assert (tmp_path / "config" / "llms" / "default-llms.yaml").exists()
 
 
+def test_the_folder_of_a_simulation_is_not_completed(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is removed when the simulation ends; a folder that is named is completed there, too."""
+    monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", str(tmp_path))
+    ran = llm("init")
+    assert (ran.status, ran.out, held(tmp_path)) == (2, "", {})
+    assert "name a folder: llm-sync init DIR" in ran.err
+    assert llm("init", str(tmp_path / "mine")).out == f"{tmp_path}/mine\n"
+
+
 def test_a_script_gets_the_command(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where none exists and none is named: status 3, and nothing is written unasked."""
     monkeypatch.chdir(tmp_path)

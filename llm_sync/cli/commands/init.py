@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from llm_sync.cli.console.confirm import confirm
 from llm_sync.cli.console.messages import print_note
 from llm_sync.cli.console.output import open_output
 from llm_sync.cli.options.argument_parser import UsageError
+from llm_sync.client.simulation import URL_VARIABLE
 from llm_sync.config import search_path
 from llm_sync.errors import ConfigurationError
 
@@ -44,7 +46,13 @@ def _is_in_working_folder(folder: Path) -> bool:
 
 
 def _user_folder(config_dir: str | None) -> Path:
-    """The first existing folder of the search path, or a new one that the user agrees to."""
+    """The first existing folder of the search path, or a new one that the user agrees to. Raises UsageError in a simulation,
+    whose folder comes first there."""
+    if config_dir is None and os.environ.get(URL_VARIABLE) and os.environ.get(search_path.FOLDER_VARIABLE):
+        raise UsageError(
+            "within a simulation, name a folder: llm-sync init DIR "
+            f"({search_path.FOLDER_VARIABLE} is the simulator's, which is removed at its end)"
+        )
     folders = search_path.search_path(config_dir)
     existing = next((folder for folder in folders if folder.is_dir()), None)
     if existing is not None:
