@@ -167,6 +167,46 @@ def test_it_ends_as_python_would(run: Run, source: str, status: int, said: str, 
         assert re.fullmatch(r'  File "/.*/script.py", line 1, in <module>', first)
 
 
+NO_KEY = """
+import openai
+def ask():
+    return openai.OpenAI().chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "x"}])
+"""
+WITHOUT_KEY = "providers: {openai: {api_key: '${NOBODY_SETS_THIS}', models: [gpt-4o-mini]}}"
+
+
+def frames(stderr: str) -> list[str]:
+    """The functions in which a traceback's frames are."""
+    return re.findall(r'File ".*", line \d+, in (\S+)', stderr)
+
+
+def test_a_missing_key_is_one_traceback_through_the_script_alone(run: Run, tmp_path: Path) -> None:
+    """With the message at its end, and Python's status for an uncaught exception; with -v all that led there."""
+    (tmp_path / "c.yaml").write_text(WITHOUT_KEY)
+    done = run(f"{NO_KEY}\nask()\n", before=("--config", "c.yaml"))
+    assert (done.returncode, done.stderr.count("Traceback"), frames(done.stderr)) == (1, 1, ["<module>", "ask"])
+    assert "exceptions.AuthenticationError: openai/gpt-4o-mini: the environment variable NOBODY_SETS_THIS" in done.stderr
+    assert done.stderr.count("the environment variable NOBODY_SETS_THIS") == 1
+    whole = run(f"{NO_KEY}\nask()\n", before=("-v", "--config", "c.yaml"))
+    assert whole.stderr.count("Traceback") == 2
+
+
+def test_an_exception_of_the_script_about_one_of_a_shim_is_shown_with_it(run: Run, tmp_path: Path) -> None:
+    """Each once, from the script's lines."""
+    (tmp_path / "c.yaml").write_text(WITHOUT_KEY)
+    source = f"{NO_KEY}\ntry:\n    ask()\nexcept openai.OpenAIError as error:\n    raise ValueError('mine') from error\n"
+    done = run(source, before=("--config", "c.yaml"))
+    assert (done.stderr.count("Traceback"), frames(done.stderr)) == (2, ["<module>", "ask", "<module>"])
+    assert done.stderr.endswith("ValueError: mine\n")
+
+
+def test_an_excepthook_of_the_script_gets_the_whole_exception(run: Run, tmp_path: Path) -> None:
+    """What reports errors elsewhere may want to know the cause."""
+    (tmp_path / "c.yaml").write_text(WITHOUT_KEY)
+    hook = "import sys\nsys.excepthook = lambda kind, error, traceback: print(type(error.__cause__).__module__)\n"
+    assert run(f"{hook}{NO_KEY}\nask()\n", before=("--config", "c.yaml")).stdout == "llm_sync.errors\n"
+
+
 def test_a_script_that_cannot_be_read(run: Run) -> None:
     """Status 2, as Python's."""
     for module in (True, False):

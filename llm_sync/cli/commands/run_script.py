@@ -14,7 +14,8 @@ from llm_sync.config.search_path import CONFIG_VARIABLE
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the script and return its exit status. Its exceptions are not caught: the traceback is the script's own."""
+    """Run the script and return its exit status. Its exceptions are not caught: the traceback is the script's own, and with -v
+    that of llm-sync, too."""
     if args.config is not None or args.config_dir is not None:
         os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find_trusted(args.config))
     if args.route:
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     notices.quiet = args.quiet
     logging.getLogger("llm_sync.providers").addFilter(_is_no_warning)
     logging.getLogger("llm_sync.simulated").setLevel(logging.WARNING)  # with --quiet too, as in every command
-    return script.run(args.script, args.arguments, args.only)
+    return script.run(args.script, args.arguments, args.only, whole_tracebacks=bool(args.verbose))
 
 
 def _is_no_warning(record: logging.LogRecord) -> bool:

@@ -23,12 +23,13 @@ _END_OF_ZIP, _END_OF_ZIP_WITHIN = b"PK\x05\x06", 22 + 65535  # the last record o
 NOT_FOUND, UNEXPECTED, INTERRUPTED = 2, 1, 130  # exit statuses; Python itself ends with 2 for a script it cannot open
 
 
-def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
+def run(script: str, arguments: Sequence[str], only: Sequence[str] = (), *, whole_tracebacks: bool = False) -> int:
     """Run the file ``script`` (a folder or a zip file with a ``__main__.py`` too, or ``-`` for standard input) as
     ``__main__`` and return its exit status.
 
     ``only``: the originals to redirect (default: all). The first import of each is reported on standard error. An uncaught
-    exception is printed as Python prints it; SIGINT and SIGTERM have Python's handlers.
+    exception is printed as Python prints it, of the shims' exceptions the script's own part unless ``whole_tracebacks``; SIGINT
+    and SIGTERM have Python's handlers.
 
     Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` permanently: use it as the last action of a process.
     """
@@ -48,7 +49,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     main.__dict__.update({"__builtins__": builtins, "__file__": file, "__cached__": None, "__loader__": loader})
     sys.modules["__main__"] = main
     _restore_default_signals()
-    return _status(code, main.__dict__)
+    return _status(code, main.__dict__, whole_tracebacks)
 
 
 def _compile_script(script: str) -> tuple[CodeType, str, str, Any]:
@@ -90,7 +91,7 @@ def _restore_default_signals() -> None:
         return
 
 
-def _status(code: CodeType, names: dict[str, Any]) -> int:
+def _status(code: CodeType, names: dict[str, Any], whole_tracebacks: bool) -> int:
     try:
         exec(code, names)  # noqa: S102  (running the script is the purpose)
     except SystemExit as stop:
@@ -100,7 +101,12 @@ def _status(code: CodeType, names: dict[str, Any]) -> int:
         return UNEXPECTED
     except BaseException as error:  # noqa: BLE001  (any exception ends the script; Python would print it)
         own = error.__traceback__.tb_next if error.__traceback__ else None  # without the frame of this function
-        sys.excepthook(type(error), error.with_traceback(own), own)
+        error.__traceback__ = own
+        if not whole_tracebacks and sys.excepthook is sys.__excepthook__:  # another one may want to know all
+            from llm_sync.compat.redirect.script_traceback import shorten  # only now: most scripts fail in no request
+
+            shorten(error)
+        sys.excepthook(type(error), error, error.__traceback__)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else UNEXPECTED
     return 0
 
