@@ -28,6 +28,7 @@ from llm_sync.models.route import Route
 from llm_sync.runtime.import_lock import import_lock
 
 HALF = 0.5  # what a request costs by a job, as a part of the usual price
+NO_PRICE = "the configuration has no pricing, nor has the list of prices"
 _TURN_TOKENS = 16  # an upper bound for what a dialect adds to each turn
 _DEFAULT_MAX_TOKENS = {"anthropic": 4096}  # max_tokens where a request has none: the API requires a number
 
@@ -197,7 +198,7 @@ def _price(context: BatchContext, share: Share, answered: ModelCosts, sample: To
     if expected is not None and (not share.images or expected.basis != GUESSED):
         share.expected, share.expected_from, share.expected_answers = expected
     if pricing is None:
-        share.unknown = "the configuration has no pricing, nor has the list of prices"
+        share.unknown = NO_PRICE
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:

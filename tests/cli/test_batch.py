@@ -18,7 +18,7 @@ from llm_sync import events
 from llm_sync.batch import LaneView, Snapshot
 from llm_sync.batch.summary import Tally
 from llm_sync.cli.commands import batch as command
-from llm_sync.cli.console import batch_progress
+from llm_sync.cli.console import batch_progress, quantities
 from llm_sync.cli.console.in_flight import InFlightRequests
 from llm_sync.cli.console.quantities import duration
 from llm_sync.cli.console.table import table
@@ -193,6 +193,27 @@ def test_a_sample_tells_what_the_other_lines_will_cost(ask: Ask, provider: Simul
     assert len(provider.requests) == 2
     refused = ask("in", "-o", "out", "-m", "first/m", "--then-estimate")
     assert (refused.status, "--then-estimate needs --limit N" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("installed", "advice"),
+    [
+        (True, "; set pricing of the model in the configuration\n"),
+        (False, "; pip install 'llm-sync[prices]', or set pricing of the model in the configuration\n"),
+    ],
+)
+def test_an_unknown_cost_comes_with_what_makes_it_known(
+    ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch, installed: bool, advice: str
+) -> None:
+    """Once in each summary, as the list of prices is installed or not."""
+    monkeypatch.setattr(quantities, "find_spec", lambda name: object() if installed else None)
+    write("in", {"prompt": "p"}, {"prompt": "q"})
+    planned = ask("in", "-o", "out", "-m", "first/m", "-m", "second/m", "--max-tokens", "5", "--dry-run")
+    ran = ask("in", "-o", "out", "-m", "first/m", "-m", "second/m", "--max-tokens", "5")
+    for out in (planned.out, ran.out):
+        assert out.count(advice) == 1
+        assert out.count("pricing of the model") == 1
+    assert "  cost    unknown: 4 answers without a price;" in ran.out
 
 
 def test_a_dry_run_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from llm_sync.cli.console import quantities
 from llm_sync.simulator import Response
 
 
@@ -35,6 +36,15 @@ def test_each_argument_is_a_text_and_gets_one_line(embed: Any, provider: Any) ->
         (1, "first", "m", None),
     ]
     assert [len(record["response"]["embedding"]) for record in records] == [2, 2]
+
+
+def test_an_unknown_cost_comes_with_what_makes_it_known(
+    embed: Any, provider: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the summary of a file."""
+    monkeypatch.setattr(quantities, "find_spec", lambda name: object())
+    out = embed("a cat", "-o", str(tmp_path / "out.jsonl")).out
+    assert "the cost is unknown; set pricing of the model in the configuration\n" in out
 
 
 @pytest.mark.parametrize(

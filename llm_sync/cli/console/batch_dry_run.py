@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from llm_sync.batch import DryRun
+from llm_sync.batch.dry_runner import NO_PRICE
 from llm_sync.batch.expected_cost import COUNTED, FROM_ANSWERS, GUESSED, GUESSED_OUTPUT
-from llm_sync.cli.console.quantities import cost, count
+from llm_sync.cli.console.quantities import cost, count, price_advice
 from llm_sync.cli.console.table import labelled, table
 
 
@@ -37,7 +38,8 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
     lines = table([titles, *rows], width) if rows else []
     for reason in dict.fromkeys(share.unknown for share in shares if share.unknown):
         models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.unknown == reason)
-        lines.append(f"  the cost is unknown, as {reason}: {models}")
+        advice = f"; {price_advice()}" if reason == NO_PRICE else ""
+        lines.append(f"  the cost is unknown, as {reason}: {models}{advice}")
     for reason in dict.fromkeys(share.not_counted for share in shares if share.not_counted):
         models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.not_counted == reason)
         lines.append(f"  tokens not counted: {models}: {reason}")

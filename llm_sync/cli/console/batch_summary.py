@@ -6,7 +6,7 @@ from llm_sync.batch import Summary
 from llm_sync.batch.state.records import Key
 from llm_sync.batch.summary import Tally
 from llm_sync.cli.console.batch_jobs import summary_line
-from llm_sync.cli.console.quantities import cost, count, duration
+from llm_sync.cli.console.quantities import cost, count, duration, price_advice
 from llm_sync.cli.console.table import labelled, table
 
 _MAX_NAMED = 10  # possibly billed requests
@@ -106,10 +106,11 @@ def _changes(summary: Summary) -> str:
 
 
 def _total_cost(tally: Tally) -> str:
-    if not tally.cost:
-        return f"unknown: {count(tally.unpriced, 'answer')} without a price" if tally.unpriced else ""
-    unpriced = f", without {count(tally.unpriced, 'answer')} of unknown price" if tally.unpriced else ""
-    return f"{cost(tally.cost)}{unpriced}"
+    if not tally.unpriced:
+        return cost(tally.cost) if tally.cost else ""
+    unpriced = count(tally.unpriced, "answer")
+    known = f"{cost(tally.cost)}, without {unpriced} of unknown price" if tally.cost else f"unknown: {unpriced} without a price"
+    return f"{known}; {price_advice()}"
 
 
 def _provider_table(summary: Summary, width: int | None) -> list[str]:

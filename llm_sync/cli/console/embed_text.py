@@ -60,6 +60,8 @@ def summary_lines(summary: EmbeddingSummary) -> list[str]:
     if summary.cost:
         parts.append(quantities.cost(summary.cost))
     lines.append(", ".join(parts))
+    if summary.cost is None and summary.input_tokens:
+        lines.append(f"the cost is unknown; {quantities.price_advice()}")
     if summary.kept:
         lines.append(f"{summary.kept:,} kept from a previous run")
     if summary.repeated:

@@ -1,10 +1,12 @@
-"""Counts, costs and durations in words."""
+"""Counts, costs and durations in words, and what to do for costs that are unknown."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from llm_sync.models.grammar import counted as count
 
-__all__ = ["cost", "count", "duration", "tokens"]
+__all__ = ["cost", "count", "duration", "price_advice", "tokens"]
 
 
 def cost(dollars: float) -> str:
@@ -12,6 +14,12 @@ def cost(dollars: float) -> str:
     if 0 < dollars < 0.00005:
         return "< 0.0001 USD"
     return f"{dollars:,.2f} USD" if dollars >= 1 else f"{dollars:.4f} USD"
+
+
+def price_advice() -> str:
+    """What makes unknown costs known in later runs."""
+    own = "set pricing of the model in the configuration"
+    return own if find_spec("genai_prices") is not None else f"pip install 'llm-sync[prices]', or {own}"
 
 
 def tokens(input_tokens: int, output_tokens: int, *, in_millions: bool = False) -> str:
