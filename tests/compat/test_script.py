@@ -299,7 +299,7 @@ except ImportError as error:
         ("from litellm import completion, token_counter", "litellm.token_counter"),
         ("from litellm.utils import token_counter", "litellm.token_counter"),
         ("from litellm import acompletion as ask", "litellm.acompletion"),
-        ("from openai import OpenAI, embeddings", "openai.embeddings"),
+        ("from openai import OpenAI, moderations", "openai.moderations"),
         ("from anthropic import beta_tool", "anthropic.beta_tool"),
     ],
 )

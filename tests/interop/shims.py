@@ -45,6 +45,7 @@ azure = openai.AzureOpenAI(api_key='k', api_version='v', azure_endpoint='https:/
             "client.chat.completions.create": of_openai.CHAT,
             "client.completions.create": of_openai.COMPLETIONS,
             "client.responses.create": of_openai.RESPONSES,
+            "client.embeddings.create": of_openai.EMBEDDINGS,
             "client.models.list": of_openai.LISTING,
         },
     ),

@@ -1,8 +1,8 @@
 """openai's names over llm-sync, both generations in one module.
 
-``openai.OpenAI(…)`` with chat completions, responses and models, and its exceptions; and of 0.28 ``openai.api_key``,
-``openai.ChatCompletion.create(…)``, ``openai.Completion``, ``openai.Model`` and ``openai.error``. docs/migrating.md says what
-is supported. Importing it reads and opens nothing.
+``openai.OpenAI(…)`` with chat completions, responses, embeddings and models, and its exceptions; of 0.28 ``openai.api_key``,
+``openai.ChatCompletion.create(…)``, ``openai.Completion``, ``openai.Embedding``, ``openai.Model`` and ``openai.error``.
+docs/migrating.md says what is supported. Importing it reads and opens nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_sync.compat.openai import error, types
     from llm_sync.compat.openai.client import AzureOpenAI, OpenAI
     from llm_sync.compat.openai.error import InvalidRequestError
-    from llm_sync.compat.openai.legacy import ChatCompletion, Completion, Model
+    from llm_sync.compat.openai.legacy import ChatCompletion, Completion, Embedding, Model
     from llm_sync.compat.shim.calls import Timeout
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "Completion",
     "ConflictError",
     "ContentFilterFinishReasonError",
+    "Embedding",
     "InternalServerError",
     "InvalidRequestError",
     "LengthFinishReasonError",
@@ -111,6 +112,7 @@ _HOMES = {
     "AzureOpenAI": "llm_sync.compat.openai.client",
     "ChatCompletion": "llm_sync.compat.openai.legacy",
     "Completion": "llm_sync.compat.openai.legacy",
+    "Embedding": "llm_sync.compat.openai.legacy",
     "Model": "llm_sync.compat.openai.legacy",
     "InvalidRequestError": "llm_sync.compat.openai.error",
     "Timeout": "llm_sync.compat.shim.calls",
@@ -130,16 +132,16 @@ NOT_SUPPORTED: dict[str, Any] = {
     **{name: Refused(f"openai.{name}", _IMAGES, map_error) for name in ("Audio", "Image", "audio", "images")},
     **{
         name: Refused(f"openai.{name}", _OTHER, map_error)
-        for name in ("Embedding", "Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
+        for name in ("Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
     },
-    **{name: Refused(f"openai.{name}", _OTHER, map_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
+    **{name: Refused(f"openai.{name}", _OTHER, map_error) for name in ("moderations", "files", "batches", "beta")},
     **{
         name: refused_class(f"openai.{name}", PROXY, map_error)
         for name in ("DefaultHttpxClient", "DefaultAsyncHttpxClient", "DefaultAioHttpClient")
     },
     "pydantic_function_tool": Refused("openai.pydantic_function_tool", "write the tool as a dict with a JSON Schema", map_error),
 }
-_RESOURCES = ("chat", "completions", "responses", "models")
+_RESOURCES = ("chat", "completions", "embeddings", "responses", "models")
 
 
 def __getattr__(name: str) -> Any:

@@ -145,7 +145,7 @@ def text_completion(context: CallContext, table: Table, arguments: Arguments, ki
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
         given = reading.given
-        prompts = _prompts(given.pop("prompt", None))
+        prompts = texts_given("prompt", given.pop("prompt", None))
         target = resolve_target(context.settings, given.pop("model", None))
         made = sending.not_sent(table.call, reading)
         made.append(Adjustment("prompt", len(prompts), "chat messages", "completions are asked for as chats"))
@@ -157,12 +157,13 @@ def text_completion(context: CallContext, table: Table, arguments: Arguments, ki
         return sending.finished(kind.read(_text_body(bodies)), made, outcomes)
 
 
-def _prompts(prompt: Any) -> list[str]:
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, (list, tuple)) else []
-    if not prompts or not all(isinstance(each, str) for each in prompts):
-        given_kind = "a list of tokens" if prompts else shown(prompt)
-        raise InvalidRequestError(f"prompt is {given_kind}", guidance="Give a text or a list of texts.")
-    return prompts
+def texts_given(name: str, value: Any) -> list[str]:
+    """The texts of an argument that takes one or a list. Raises InvalidRequestError, for tokens too."""
+    texts = [value] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else []
+    if not texts or not all(isinstance(each, str) for each in texts):
+        kind = "a list of tokens" if texts else shown(value)
+        raise InvalidRequestError(f"{name} is {kind}", guidance="Give a text or a list of texts.")
+    return texts
 
 
 def _text_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

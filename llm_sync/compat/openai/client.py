@@ -102,8 +102,8 @@ class Responses(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Response with ``output_text``. Raises OpenAIError."""
+        from llm_sync.compat.openai.response_calls import respond
         from llm_sync.compat.openai.response_objects import Response
-        from llm_sync.compat.openai.responses import respond
 
         self._client.require(arguments, "input", "model")
         return respond(self._client.responses_context(), parameters.RESPONSES, arguments, Response)
@@ -114,13 +114,27 @@ class Responses(Resource):
         Raises OpenAIError, and pydantic's ValidationError.
         """
         from llm_sync.compat.openai import structured
-        from llm_sync.compat.openai.responses import respond
+        from llm_sync.compat.openai.response_calls import respond
 
         with translate_errors(self._client.map_error):
             arguments, model = structured.response_arguments(arguments)
         self._client.require(arguments, "input", "model")
         response = respond(self._client.responses_context(), parameters.RESPONSES, arguments, structured.ParsedResponse)
         return structured.parsed_response(response, model)
+
+
+class Embeddings(Resource):
+    """``client.embeddings``."""
+
+    path = "embeddings"
+    not_supported: ClassVar = RAW
+
+    def create(self, **arguments: Any) -> Any:
+        """A CreateEmbeddingResponse; docs/migrating.md says how each argument is handled. Raises OpenAIError."""
+        from llm_sync.compat.openai.embedding_calls import embed
+
+        self._client.require(arguments, "input", "model")
+        return embed(self._client.context(), parameters.EMBEDDINGS, arguments)
 
 
 class Models(Resource):
@@ -152,7 +166,7 @@ class OpenAI(ShimClient):
         **dict.fromkeys(("audio", "images", "videos", "realtime", "live"), parameters.AUDIO),
         **dict.fromkeys(("files", "uploads", "vector_stores", "containers", "skills"), "put the text into the messages"),
         "batches": "run 'llm-sync batch', or ask the requests one after the other",
-        **dict.fromkeys(("embeddings", "moderations", "fine_tuning", "evals", "conversations", "webhooks"), parameters.OTHER),
+        **dict.fromkeys(("moderations", "fine_tuning", "evals", "conversations", "webhooks"), parameters.OTHER),
         **dict.fromkeys(("admin", "safety", "decisions", "content_provenance_checks"), parameters.OTHER),
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the supported resources"),
     }
@@ -210,6 +224,11 @@ class OpenAI(ShimClient):
     def responses(self) -> Responses:
         """The Responses API."""
         return Responses(self)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Vectors of texts."""
+        return Embeddings(self)
 
     @property
     def models(self) -> Models:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.compat.openai import calls, parameters
+from llm_sync.compat.openai import calls, embedding_calls, parameters
 from llm_sync.compat.openai.error import AuthenticationError, InvalidAPIType, InvalidRequestError, map_error
 from llm_sync.compat.openai.response_objects import OpenAIObject
 from llm_sync.compat.shim.calls import CallContext, extended, seconds
@@ -43,6 +43,15 @@ class Completion:
         return _create(calls.text_completion, parameters.LEGACY_COMPLETION, arguments)
 
 
+class Embedding:
+    """``openai.Embedding``."""
+
+    @classmethod
+    def create(cls, **arguments: Any) -> Any:
+        """Vectors of texts as an OpenAIObject. Raises the exceptions of ``openai.error``."""
+        return _create(embedding_calls.embed, parameters.LEGACY_EMBEDDING, arguments)
+
+
 class Model:
     """``openai.Model``."""
 
@@ -61,7 +70,7 @@ class Model:
             return calls.one_model(context, parameters.LISTING, id, rest, OpenAIObject)
 
 
-for _kind in (ChatCompletion, Completion):
+for _kind in (ChatCompletion, Completion, Embedding):
     setattr(_kind, "acreate", staticmethod(Refused(f"{_kind.__name__}.acreate", ASYNC, map_error)))  # noqa: B010
 
 

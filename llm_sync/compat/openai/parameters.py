@@ -14,15 +14,14 @@ CONVERSATION = (
     "text, images, files and audio, refused where a provider takes none; with an entry in `adjustments`, empty system and "
     "assistant messages are not sent, and a system message alone is sent as the user's; file ids are refused"
 )
-_CALL = [
-    *refused("stream", STREAM, neutral=(None, False)),
-    *refused("stream_options", STREAM),
+_EXTRAS = [
     *supported("extra_headers extra_query", _HEADERS),
     *supported(
         "extra_body", "its fields count as parameters; unknown ones go to providers that speak OpenAI's shape, others refuse them"
     ),
     *supported("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
 ]
+_CALL = [*refused("stream", STREAM, neutral=(None, False)), *refused("stream_options", STREAM), *_EXTRAS]
 _CHAT = [
     *supported("messages", CONVERSATION),
     *supported("model", "routed by the configuration where one is found"),
@@ -54,6 +53,13 @@ _PROMPT = [
     *refused("logprobs", "use chat completions with logprobs"),
     *refused("suffix", "say in the prompt what comes after", neutral=(None, "")),
 ]
+_EMBEDDINGS = [
+    *supported("input", "a text or a list of texts, in as many requests as the provider's limits want; tokens are refused"),
+    *supported("model", "routed by the configuration where one is found"),
+    *supported("dimensions"),
+    *supported("encoding_format", "`float`, or `base64` as the original returns it; how vectors come from a provider is its own"),
+    *supported("user", _ELSEWHERE),
+]
 
 CHAT = Table("chat.completions.create", [*_CHAT, *_CALL])
 COMPLETIONS = Table("completions.create", [*_PROMPT, *_CALL])
@@ -83,6 +89,7 @@ RESPONSES = Table(
         *_CALL,
     ],
 )
+EMBEDDINGS = Table("embeddings.create", [*_EMBEDDINGS, *_EXTRAS])
 LISTING = Table(
     "models.list",
     [
@@ -131,8 +138,9 @@ _LEGACY = [
 _OTHERS = Parameter("**params", SUPPORTED, "to providers that speak OpenAI's shape; refused for others")
 LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
+LEGACY_EMBEDDING = Table("Embedding.create", [*_EMBEDDINGS, *_EXTRAS, *_LEGACY], _OTHERS)
 LEGACY_LISTING = Table("Model.list", _LEGACY)
 
-TODAY = (CLIENT, AZURE, WITH_OPTIONS, AZURE_WITH_OPTIONS, CHAT, RESPONSES, COMPLETIONS, LISTING)
-LEGACY = (LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_LISTING)
+TODAY = (CLIENT, AZURE, WITH_OPTIONS, AZURE_WITH_OPTIONS, CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, LISTING)
+LEGACY = (LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_EMBEDDING, LEGACY_LISTING)
 TABLES = (*TODAY, *LEGACY)

@@ -1,4 +1,4 @@
-"""The response objects of openai: completions, chat completions, responses, models. Fields are named as on the wire."""
+"""The response objects of openai: chats, completions, responses, embeddings, models. Fields are named as on the wire."""
 
 from __future__ import annotations
 
@@ -78,6 +78,20 @@ class Completion(AnswerObject):
 
     absent = _none("system_fingerprint usage")
     parts: ClassVar = {"choices": CompletionChoice, "usage": CompletionUsage}
+
+
+class Embedding(AnswerObject):
+    """The vector of one text: ``embedding``, a list of numbers or their base64."""
+
+
+class EmbeddingUsage(AnswerObject):
+    """Tokens of embeddings."""
+
+
+class CreateEmbeddingResponse(AnswerObject):
+    """The vectors of texts; ``llm_sync`` holds the Embeddings it was made from."""
+
+    parts: ClassVar = {"data": Embedding, "usage": EmbeddingUsage}
 
 
 class ResponseOutputText(AnswerObject):

@@ -17,6 +17,8 @@ from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from llm_sync.models.embeddings import Embeddings
+
 Kind = TypeVar("Kind", bound=AnswerObject)
 Outcome = Union[ModelResponse, errors.UnusableAnswerError]  # noqa: UP007  (evaluated, where Python 3.10 is too old for it)
 
@@ -75,6 +77,14 @@ def send(target: Target, request: ModelRequest, *, timeout: float | None, max_re
         return _warn_if_cut(target.client.generate_response(request, **_options(target, timeout, max_retries)))
     except errors.UnusableAnswerError as error:
         return _accept_unusable(error, target.strict)
+
+
+def embed(target: Target, texts: list[str], timeout: float | None, max_retries: int | None, **options: Any) -> Embeddings:
+    """The vectors of ``texts``; ``options`` as for ``LLMClient.embed``. Raises LLMConnectorError: the first of a text."""
+    try:
+        return target.client.embed(texts, str(target.model), **options, **_options(target, timeout, max_retries))
+    except errors.BatchError as error:
+        raise error.__cause__ or error from None
 
 
 def _options(target: Target, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
