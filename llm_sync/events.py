@@ -33,7 +33,7 @@ class Event(Frozen):
 @dataclass(frozen=True, repr=False, eq=False)
 class Queued(Event):
     """A request was queued; ``depth`` requests are in the queue, this one included. ``operation``: "embeddings" of one for
-    vectors, "" of one for an answer."""
+    vectors, "list_models" of a listing, which has no ``model``, "" of one for an answer."""
 
     model: str = ""
     depth: int = 0

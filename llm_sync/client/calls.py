@@ -9,6 +9,8 @@ from typing import Any
 from llm_sync.runtime.cancellation import CallControl, Progress
 from llm_sync.runtime.steps import Steps
 
+LIST_MODELS = "list_models"  # the operation of a listing
+
 
 class ProviderCall(partial[Any]):
     """One call on its way through a queue. A worker calls it once, without arguments; any thread may stop it.

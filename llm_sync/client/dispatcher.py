@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.client import request_defaults
-from llm_sync.client.calls import ProviderCall
+from llm_sync.client.calls import LIST_MODELS, ProviderCall
 from llm_sync.client.endpoints import Endpoint, Endpoints
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
@@ -292,6 +292,7 @@ class Dispatcher:
             control = CallControl(next(self.keys))
             try:
                 calls[name] = ProviderCall(self._endpoints[name].provider.list_models, (attempts, control), control)
+                calls[name].operation = LIST_MODELS
             except LLMConnectorError as error:  # one provider that cannot be set up stops no other
                 outcomes[name] = error
         outcomes.update(zip(calls, self._manager.run(calls.items(), return_exceptions=True), strict=True))

@@ -23,7 +23,7 @@ from llm_sync.models import Usage
 from llm_sync.observe.provider_names import attributes_of
 from llm_sync.runtime import fork
 
-OPERATION, CHAT = "gen_ai.operation.name", "chat"
+OPERATION, MODEL, CHAT = "gen_ai.operation.name", "gen_ai.request.model", "chat"
 _DURATIONS_S = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 _TOKENS = [4**power for power in range(14)]
 _COUNTS = {
@@ -115,8 +115,8 @@ class Telemetry:
         self._open[event.key] = _Open(span, parent, measured, event.at, [])
 
     def _attributes(self, event: Queued | CacheHit) -> dict[str, Any]:
-        operation = event.operation or CHAT
-        return {**self._of_provider.get(event.provider, {}), OPERATION: operation, "gen_ai.request.model": event.model}
+        known = {**self._of_provider.get(event.provider, {}), OPERATION: event.operation or CHAT}
+        return {**known, MODEL: event.model} if event.model else known  # a listing has none
 
     def _make_current(self, key: int) -> None:
         opened = self._open.get(key)
@@ -186,7 +186,7 @@ class Telemetry:
 
 
 def _name(attributes: Mapping[str, Any]) -> str:
-    return f"{attributes[OPERATION]} {attributes['gen_ai.request.model']}".rstrip()
+    return f"{attributes[OPERATION]} {attributes.get(MODEL, '')}".rstrip()
 
 
 def _counts(usage: Usage | None) -> dict[str, int]:

@@ -36,7 +36,6 @@ def attributes_of(provider: ProviderConfig) -> dict[str, Any]:
     parts = urlsplit(provider.base_url or "")
     host = (parts.hostname or _OWN_HOSTS.get(provider.type, "")).lower()
     known: dict[str, Any] = {
-        "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": _name(provider, host),
         "llm_sync.provider": provider.name,
     }

@@ -120,6 +120,18 @@ def test_a_call_is_a_client_span(client: LLMClient, seen: Seen) -> None:
     assert response.text[:20] not in span.to_json()
 
 
+def test_a_listing_is_an_operation_of_its_own(client: LLMClient, seen: Seen) -> None:
+    """The conventions have no name for it, and allow one of one's own; no model is asked, no tokens are counted."""
+    client.list_all_models()
+    spans = seen.spans()
+    assert {span.name for span in spans} == {"list_models"}
+    assert {span.attributes["gen_ai.operation.name"] for span in spans} == {"list_models"}
+    points = seen.points("gen_ai.client.operation.duration")
+    assert {point.attributes["gen_ai.operation.name"] for point in points} == {"list_models"}
+    assert not any("gen_ai.request.model" in each.attributes for each in (*spans, *points))
+    assert seen.points("gen_ai.client.token.usage") == []
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_vectors_are_another_operation(seen: Seen, cached: bool, tmp_path: Path) -> None:
     """Spans and measurements of embeddings are called so, asked or from the cache."""
