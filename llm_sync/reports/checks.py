@@ -85,13 +85,20 @@ def last_number(text: str) -> float | None:
 
 
 def _number(row: RecordRow) -> Verdict:
-    wanted = [value if isinstance(value, (int, float)) else last_number(_text(value)) for value in _as_list(row.expected)]
+    wanted = [_float(value) if isinstance(value, (int, float)) else last_number(_text(value)) for value in _as_list(row.expected)]
     answer = last_number(row.text or "")
-    if None in wanted or any(isinstance(value, bool) for value in wanted):
+    if None in wanted or any(isinstance(value, bool) for value in _as_list(row.expected)):
         return Verdict(None, None, "the expectation is no number")
     return _of(
         answer is not None and any(math.isclose(answer, value, rel_tol=_TOLERANCE) for value in wanted if value is not None)
     )
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits: as such a number in an answer is read
+        return math.inf if value > 0 else -math.inf
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -102,6 +102,7 @@ class ExpectedFile:
         self._database.execute("COMMIT")
 
     def _add(self, record_id: str, value: str) -> None:
+        record_id = _storable(record_id)
         before = self._database.execute("SELECT value FROM expected WHERE id = ?", (record_id,)).fetchone()
         if before is not None and before[0] != value:
             raise InvalidRequestError(f"{self._path!r} has two expectations for the id {record_id!r}")
@@ -111,7 +112,7 @@ class ExpectedFile:
         """The value for the record's id."""
         stored = None
         if row.id is not None:
-            stored = self._database.execute("SELECT value FROM expected WHERE id = ?", (str(row.id),)).fetchone()
+            stored = self._database.execute("SELECT value FROM expected WHERE id = ?", (_storable(str(row.id)),)).fetchone()
         self._hit = self._hit or stored is not None
         return None if stored is None else json.loads(stored[0])
 
@@ -122,6 +123,11 @@ class ExpectedFile:
     def close(self) -> None:
         """Drop the database."""
         self._database.close()
+
+
+def _storable(record_id: str) -> str:
+    """An id without halves of surrogate pairs, which no database takes."""
+    return record_id.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _entries(path: str, column: str | None) -> Iterator[tuple[str, Any]]:

@@ -126,14 +126,17 @@ class Ledger:
                     connection.execute("DELETE FROM charges WHERE entry = ?", (entry,))
                     connection.execute("DELETE FROM entries WHERE id = ?", (entry,))
 
-    def record(self, usd: float | None, facts: Facts, tokens: tuple[int | None, int | None]) -> None:
-        """Write down what a request without a budget cost; None: unknown."""
+    def record(
+        self, usd: float | None, facts: Facts, tokens: tuple[int | None, int | None], budgets: Sequence[Budget] = ()
+    ) -> None:
+        """Write down what a request cost for which nothing was reserved; None: unknown. Also beyond its budgets."""
         with self._lock, explained(self._paths.database):
             connection = self._open()
             connection.execute("PRAGMA synchronous = FULL")  # the mark must not be ahead of the file
             with transaction(connection):
                 state, amount = (UNSURE, 0) if usd is None else (SPENT, rounded_up(usd))
-                self._insert(connection, (self._now(connection, store=True), state, amount, self._owner, *facts), tokens)
+                row = (self._now(connection, store=True), state, amount, self._owner, *facts)
+                self._add(connection, self._insert(connection, row, tokens, budgets), spent=amount, reserved=0)
             self._mark(connection)
             self._fold(connection)
 
@@ -146,9 +149,7 @@ class Ledger:
             connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take it back
             with transaction(connection):
                 row = (self._now(connection), CACHED, rounded_up(saved or 0.0), self._owner, *facts)
-                entry = self._insert(connection, row, tokens)
-                for name in {budget.name for budget in budgets}:
-                    connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
+                self._insert(connection, row, tokens, budgets)
             self._fold(connection)
 
     def sweep(self) -> None:
@@ -191,21 +192,27 @@ class Ledger:
         refused = first_refusal(connection, amount, budgets, now)
         if refused is not None:  # another process was faster
             return refused
-        entry = self._insert(connection, (now, RESERVED, amount, self._owner, *facts))
-        for name in {budget.name for budget in budgets}:
-            connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
+        entry = self._insert(connection, (now, RESERVED, amount, self._owner, *facts), (None, None), budgets)
         self._add(connection, entry, spent=0, reserved=amount)
         return entry
 
     def _insert(
-        self, connection: sqlite3.Connection, row: tuple[object, ...], tokens: tuple[int | None, int | None] = (None, None)
+        self,
+        connection: sqlite3.Connection,
+        row: tuple[object, ...],
+        tokens: tuple[int | None, int | None],
+        budgets: Sequence[Budget],
     ) -> int:
+        """Add an entry of some budgets, not yet in their sums; return its number."""
         cursor = connection.execute(
             """INSERT INTO entries (at, state, amount, owner, provider, model, config, tag, run, input_tokens, output_tokens)
             VALUES (?,?,?,?,?,?,?,?,?,?,?)""",
             (*row, *tokens),
         )
-        return cursor.lastrowid or 0
+        entry = cursor.lastrowid or 0
+        names = {budget.name for budget in budgets}
+        connection.executemany("INSERT INTO charges VALUES (?,?)", [(entry, name) for name in names])
+        return entry
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
         """Count as spent what processes had reserved that are gone: the provider may have billed it."""

@@ -202,7 +202,7 @@ def explained(path: str) -> Iterator[None]:
         locked = "locked" in str(error) or "busy" in str(error)
         guidance = "Another process holds it: end that one." if locked else f"Free disk space, or make {path} writable."
         raise LedgerError(f"{path} cannot be written: {error}", guidance, passes=locked) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, TypeError) as error:  # a value of another type than is written there
         guidance = f"Move {path} away and run 'llm-sync spend --accept' to begin a new one with nothing spent."
         raise LedgerError(f"{path} is damaged: {error}", guidance) from error
     except (OSError, ValueError, OverflowError) as error:

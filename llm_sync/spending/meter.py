@@ -147,17 +147,16 @@ class Spending:
 
     def record(self, request: PreparedRequest, response: ModelResponse) -> None:
         """Count an answer for which nothing was reserved, as an earlier run has asked for it. Never raises."""
-        facts = self._facts(request)
-        budgets, entry = self.budgets_of(request.provider, request.model), None
-        try:
-            if budgets:
-                reserved = self._ledger.reserve(response.cost_estimate or 0.0, budgets, facts)
-                entry = reserved if isinstance(reserved, int) else None
-        except LedgerError as error:
-            self._warn(f"what {facts.provider}/{facts.model} cost is not counted: the ledger {error}")
+        budgets = self.budgets_of(request.provider, request.model)
+        if not budgets and not self._tag:
             return
-        if entry is not None or self._tag or budgets:
-            self.settle(entry, facts, response)
+        try:
+            tokens = (response.usage.input_tokens, response.usage.output_tokens)
+            self._ledger.record(response.cost_estimate, self._facts(request), tokens, budgets)
+        except LedgerError as error:
+            self._warn(f"what {request.provider}/{request.model} cost is not counted: the ledger {error}")
+        except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
+            _log.exception("what an answer cost could not be counted")
 
     def record_hit(self, request: PreparedRequest, response: ModelResponse) -> None:
         """Count an answer of the cache, under a budget or a tag. Never raises: nothing was spent."""

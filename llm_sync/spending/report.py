@@ -75,21 +75,21 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
         FROM entries {charges} WHERE at >= ? GROUP BY key"""  # noqa: S608  (the parts are constants)
     with explained(paths.database), contextlib.closing(open_database(paths)) as connection:
         found = connection.execute(query, (since,)).fetchall()
-    rows = [
-        Row(
-            key,
-            count,
-            int(sent),
-            int(made),
-            spent / UNIT,
-            unsure / UNIT,
-            int(unknown),
-            reserved / UNIT,
-            int(cached),
-            saved / UNIT,
-        )
-        for key, count, sent, made, spent, unsure, unknown, reserved, cached, saved in found
-    ]
+        rows = [
+            Row(
+                key,
+                count,
+                int(sent),
+                int(made),
+                spent / UNIT,
+                unsure / UNIT,
+                int(unknown),
+                reserved / UNIT,
+                int(cached),
+                saved / UNIT,
+            )
+            for key, count, sent, made, spent, unsure, unknown, reserved, cached, saved in found
+        ]
     return sorted(rows, key=lambda row: row.key) if group == "day" else sorted(rows, key=lambda row: (-row.spent, row.key))
 
 

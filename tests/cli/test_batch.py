@@ -216,6 +216,13 @@ def test_an_unknown_cost_comes_with_what_makes_it_known(
     assert "  cost    unknown: 4 answers without a price;" in ran.out
 
 
+def test_a_limit_may_be_of_any_size(ask: Ask, provider: Simulator) -> None:
+    """All lines are fewer."""
+    write("in", {"prompt": "p"}, {"prompt": "q"})
+    assert ask("in", "-o", "out", "-m", "first/m", "--limit", "9" * 30).status == 0
+    assert len(provider.requests) == 2
+
+
 def test_a_dry_run_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts, and its status is that of the first thing that is wrong."""
     write("in", {"prompt": "p"}, {"prompt": "q"})

@@ -198,6 +198,7 @@ def test_history_lists_searches_and_deletes(ask: Ask, home: Path, llm: Ask) -> N
     listed = [json.loads(line) for line in llm("history", "list", "--json").out.splitlines()]
     assert sorted(each["prompt"] for each in listed) == ["the first\x1b[31m prompt", "the second"]
     assert len(llm("history", "--limit", "1").out.splitlines()) == 1
+    assert len(llm("history", "--limit", "9" * 30).out.splitlines()) == 2
     (match,) = (json.loads(line) for line in llm("history", "search", "FIRST", "--json").out.splitlines())
     assert (match["turn"], match["role"]) == (1, "user")
     name = match["conversation"]

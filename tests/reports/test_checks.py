@@ -45,6 +45,9 @@ def passed(output: Callable[..., str]) -> Callable[..., bool | None]:
         ("number", "-4", -4, True),
         ("number", "none", 4, False),
         ("number", "4", "four", None),
+        pytest.param("number", "4", 10**400, False, id="number-huge"),
+        ("number", "4", [-(10**400), 4], True),
+        ("number", "1", True, None),
         ("json", '```json\n{"b": 1, "a": [true]}\n```', '{"a": [true], "b": 1.0}', True),
         ("json", "[1]", [True], False),
         ("json", "{", None, False),
@@ -142,6 +145,13 @@ def test_files_of_expectations(output: Callable[..., str], tmp_path: Path, name:
     with summarize(output([answer(0), answer(1)]), expect=str(tmp_path / name)) as report:
         assert [row.passed for row in report.rows()] == [True, None]
         assert report.models[0].unscored == {"no expectation": 1}
+
+
+def test_an_id_may_have_half_of_a_surrogate_pair(output: Callable[..., str], tmp_path: Path) -> None:
+    """In the records, and in the file of expectations."""
+    (tmp_path / "e.jsonl").write_text('{"id": "\\ud800", "answer": "yes"}\n{"id": "q1", "answer": "no"}\n')
+    with summarize(output([answer(0, id="\ud800"), answer(1)]), expect=str(tmp_path / "e.jsonl")) as report:
+        assert [row.passed for row in report.rows()] == [True, False]
 
 
 @pytest.mark.parametrize("content", ["a,b,id\n1,2,q0\n", "a\n1\n", "id,a\nq0,1\nq0,2\n"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -88,6 +89,32 @@ def test_a_damaged_time_refuses(ledger: Ledger, paths: LedgerPaths, value: str) 
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('time', ?)", (value,))
     with pytest.raises(LedgerError):
         Ledger(paths).reserve(0.75, [budget], Facts("p", "m"))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "DELETE FROM meta",
+        "UPDATE totals SET spent = 'much'",
+        "UPDATE entries SET input_tokens = 9e999",
+        "UPDATE entries SET amount = x'00', at = 'now'",
+    ],
+)
+def test_values_of_another_kind_are_damage_or_ignored(ledger: Ledger, paths: LedgerPaths, edit: str) -> None:
+    """Somebody has edited the file; it never ends in anything but the ledger's own error."""
+    budget = Budget("b", 1.0)
+    ledger.settle(int(ledger.reserve(0.5, [budget], Facts("p", "m"))), 0.25, (1, 2))  # type: ignore[call-overload]
+    ledger.close()
+    with contextlib.closing(sqlite3.connect(paths.database)) as connection:
+        connection.execute(edit)
+        connection.commit()
+    for use in (
+        lambda: spent_by("model"),
+        lambda: ledger.standing(budget),
+        lambda: ledger.reserve(0.1, [budget], Facts("p", "m")),
+    ):
+        with contextlib.suppress(LedgerError):
+            use()
 
 
 def test_absurd_counts_of_an_answer_are_counted_and_end_the_budget(paths: LedgerPaths) -> None:

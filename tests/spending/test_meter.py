@@ -156,6 +156,25 @@ def test_an_unusable_answer_is_paid_for(open_client: Callable[..., LLMClient], p
     assert standing(paths) == (pytest.approx(caught.value.response.cost_estimate), 0)
 
 
+def test_an_answer_that_an_earlier_run_asked_for_counts_beyond_its_budget(
+    open_client: Callable[..., LLMClient], paths: LedgerPaths
+) -> None:
+    """It was bought, whatever room is left; then the budget is overdrawn, and nothing further is sent."""
+    client = open_client(of(0.0085))
+    answer = client.generate("Say hello")
+    assert answer.cost_estimate
+    spending = client.dispatcher.spending
+    assert spending is not None
+    prepared = client.dispatcher.prepare(ModelRequest("Say hello"))
+    for _ in range(10):
+        spending.record(prepared, answer)
+    assert standing(paths) == (pytest.approx(11 * answer.cost_estimate), 0)
+    assert standing(paths)[0] > 0.0085
+    assert [(row.key, row.requests) for row in spent_by("budget")] == [("daily", 11)]
+    with pytest.raises(BudgetExceededError):
+        client.generate("Say hello")
+
+
 def test_a_model_without_a_price_cannot_be_used_under_a_budget(open_client: Callable[..., LLMClient]) -> None:
     """The error says what to set."""
     client = open_client(of(1).replace(", pricing: {input: 1, output: 100}", ""))

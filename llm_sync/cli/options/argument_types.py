@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing costs as much as a bare start of Python
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ WHOLE = number(int, "a whole number")
 COUNT = number(int, "a whole number, 0 or more", lambda value: value >= 0)
 ABOVE_0 = number(int, "a whole number above 0", lambda value: value > 0)
 SECONDS = number(float, "a number of seconds above 0", lambda value: 0 < value < math.inf)
+
+
+def limit(convert: Callable[[str], float]) -> Callable[[str], int]:
+    """A converter for the most lines to use: any number that ``convert`` takes, cut to what Python can count with."""
+    return lambda argument: min(int(convert(argument)), sys.maxsize)
 
 
 def concurrency(argument: str) -> int | str:

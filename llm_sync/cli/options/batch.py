@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import COUNT, SECONDS, file_name, nonempty, share, text
+from llm_sync.cli.options.argument_types import COUNT, SECONDS, file_name, limit, nonempty, share, text
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
@@ -101,7 +101,7 @@ def _add_input_options(parser: Parser) -> None:
     group.add_argument(
         "--keep-all", action="store_true", help="return all fields and columns of a line that are not the request's own"
     )
-    group.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
+    group.add_argument("--limit", type=limit(COUNT), metavar="N", help="use only the first N lines")
     group.add_argument(
         "--shard",
         type=part,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import ABOVE_0
+from llm_sync.cli.options.argument_types import ABOVE_0, limit
 from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 ACTIONS = ("list", "show", "search", "delete")
@@ -32,7 +32,7 @@ def add(parser: Parser) -> None:
     """Add the options to the parser."""
     parser.add_argument("action", nargs="?", default="list", choices=ACTIONS, metavar="ACTION", help="what to do (list)")
     parser.add_argument("words", nargs="*", metavar="ID|TEXT", help="the conversations to show or delete, or what to search for")
-    parser.add_argument("--limit", type=ABOVE_0, metavar="N", help="list, search: at most N lines")
+    parser.add_argument("--limit", type=limit(ABOVE_0), metavar="N", help="list, search: at most N lines")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
     group = parser.add_argument_group("delete")
     group.add_argument("--all", action="store_true", help="delete all conversations")
