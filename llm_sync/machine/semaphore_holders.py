@@ -54,7 +54,9 @@ def read_holder(path: str) -> Holder | None:
             record = json.loads(file.read(MAX_FILE_BYTES))
             since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, timezone.utc)
         namespace = foreign_namespace(record.get("pid_namespace"))
-        return Holder(parse_pid(record["pid"]), str(record["provider"]), since, namespace)
+        if not isinstance(record["provider"], str):
+            return None
+        return Holder(parse_pid(record["pid"]), record["provider"], since, namespace)
     except FILE_ERRORS:  # just released, or not written by this program
         return None
 

@@ -50,6 +50,7 @@ def test_holders_ahead_of_a_ticket(folder: str) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"pid": "x", "provider": 1}', b'{"pid": 1e999, "provider": ""}', b"\xff"]
+    + [b'{"pid": 1, "provider": %b}' % provider for provider in (b"1", b"null", b"[]", b"{}")]
     + [b"[" * 4096, b'{"pid": ' * 400, b'{"pid": 1, "provider": ' + b"[" * 2000 + b"]" * 2000 + b"}"]
     + [b'{"pid": %b, "provider": ""}' % pid for pid in (b"-1", b"0", b"99999999999", b"9" * 4000, b"null", b"NaN")],
 )

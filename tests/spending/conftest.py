@@ -52,6 +52,22 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state" / "llm-sync"
 
 
+@pytest.fixture(autouse=True)
+def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test opens: Python 3.13 warns of a database that is left open."""
+    made: list[Ledger] = []
+    make = Ledger.__init__
+
+    def make_and_note(self: Ledger, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        made.append(self)
+
+    monkeypatch.setattr(Ledger, "__init__", make_and_note)
+    yield
+    for ledger in made:
+        ledger.close()
+
+
 @pytest.fixture
 def paths(state: Path) -> LedgerPaths:
     """Where the ledger is."""

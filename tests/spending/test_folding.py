@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from typing import Any
@@ -54,7 +55,7 @@ def reports() -> dict[str, list[Row]]:
 
 def rows(paths: LedgerPaths) -> int:
     """How many rows the ledger has."""
-    with sqlite3.connect(paths.database) as connection:
+    with contextlib.closing(sqlite3.connect(paths.database, isolation_level=None)) as connection:
         return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
 
@@ -143,7 +144,7 @@ def test_a_maximum_of_a_run_is_kept_for_90_days(ledger: Ledger, clock: Any, path
     fold_all(ledger, clock)
     assert ledger.standing(runs[1])[0] == 0.875
     assert ledger.standing(TOTAL)[0] == 2.25
-    with sqlite3.connect(paths.database) as connection:
+    with contextlib.closing(sqlite3.connect(paths.database, isolation_level=None)) as connection:
         kept = connection.execute("SELECT budget FROM totals WHERE per = 'total' ORDER BY budget").fetchall()
     assert kept == [("all",), (runs[1].name,)]
     assert {row.key: row.spent for row in spent_by("budget")} == {"all": 2.25, folding.RUN: 2.25, runs[1].name: 0.125}

@@ -85,7 +85,7 @@ def test_a_damaged_time_refuses(ledger: Ledger, paths: LedgerPaths, value: str) 
     """It does not open a window."""
     budget = Budget("b", 1.0, "day")
     assert isinstance(ledger.reserve(0.75, [budget], Facts("p", "m")), int)
-    with sqlite3.connect(paths.database) as connection:
+    with contextlib.closing(sqlite3.connect(paths.database, isolation_level=None)) as connection:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('time', ?)", (value,))
     with pytest.raises(LedgerError):
         Ledger(paths).reserve(0.75, [budget], Facts("p", "m"))

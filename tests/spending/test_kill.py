@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -62,7 +63,7 @@ def check(folder: Path, *later: str) -> None:
     spent, reserved, _ = ledger.standing(b)
     sent = (folder / "sent").stat().st_size * 0.25
     assert spent + reserved >= sent
-    with sqlite3.connect(folder / "spending.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "spending.db", isolation_level=None)) as connection:
         rows = connection.execute("SELECT budget, at, state, amount FROM charges JOIN entries ON id = entry").fetchall()
         totals = connection.execute("SELECT budget, per, starts, spent, reserved FROM totals").fetchall()
     expected: dict[tuple[str, str, float], list[int]] = {}

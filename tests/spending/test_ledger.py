@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -271,7 +272,8 @@ def test_a_full_disk_is_said_to_be_full(ledger: Ledger) -> None:
 def test_a_file_of_a_newer_program_is_left_alone(ledger: Ledger, paths: LedgerPaths) -> None:
     """One that would count in another way."""
     reserve(ledger, 0.1)
-    sqlite3.connect(paths.database).execute("PRAGMA user_version = 2")
+    with contextlib.closing(sqlite3.connect(paths.database)) as connection:
+        connection.execute("PRAGMA user_version = 2")
     with pytest.raises(LedgerError, match="newer llm-sync"):
         reserve(Ledger(paths), 0.1)
 
