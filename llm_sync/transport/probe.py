@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy, should_bypass_proxies
+from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy, should_bypass_proxies
 from urllib3.util import Url
 from urllib3.util.ssltransport import SSLTransport
 
 from llm_sync.transport import proxies, tls
+from llm_sync.transport.exchange import Exchange
 from llm_sync.transport.tls import ClientCertificate
 from llm_sync.transport.urls import is_loopback, origin_of, validate_url
 
@@ -69,7 +70,7 @@ def way_to(url: str, *, proxy: str | None, ca_bundle: str | None, certificate: C
     parts = validate_url(url)
     chosen, source = _proxy_for(url, parts, proxy)
     bundle = _bundle(ca_bundle)
-    if parts.scheme.lower() == "https":
+    if "https" in (parts.scheme.lower(), None if chosen is None else chosen.scheme):
         tls.shared_context(bundle, certificate)  # reports files that cannot be read
     try:
         has_netrc = get_netrc_auth(url) is not None
@@ -84,17 +85,18 @@ def look_at(url: str, *, proxy: str | None, ca_bundle: str | None, certificate: 
     chosen, _ = _proxy_for(url, parts, proxy)
     seen = Seen()
     try:
-        _look(parts, chosen, _Trust(_bundle(ca_bundle), certificate), timeout, seen)
+        _look(parts, chosen, _Trust(_bundle(ca_bundle), certificate, timeout), timeout, seen)
     except StepFailedError as failure:
         seen.failed, seen.problem = failure.args
     return seen
 
 
 class _Trust(NamedTuple):
-    """With what TLS is set up."""
+    """With what TLS is set up, and the seconds that each step of it may take."""
 
     bundle: str | None
     certificate: ClientCertificate | None
+    timeout: float
 
 
 def _bundle(configured: str | None) -> str | None:
@@ -133,7 +135,7 @@ def _look(parts: SplitResult, proxy: Url | None, trust: _Trust, timeout: float, 
         if proxy is not None and proxy.scheme == "https":  # first of all: the proxy's password is not to be read on the way
             sock = _secured_to_proxy(sock, proxy.host or "", trust)
         if secure and proxy is not None:
-            _tunnel(sock, host, port, proxy)
+            _tunnel(sock, host, port, proxy, timeout)
         if secure:
             sock = _secured_to_server(sock, host, trust, seen)
         _ask(sock, parts, timeout, seen, None if secure else proxy)
@@ -181,14 +183,15 @@ def _reason(error: OSError, timeout: float) -> str:
     return error.strerror or type(error).__name__
 
 
-def _tunnel(sock: Connection, host: str, port: int, proxy: Url) -> None:
+def _tunnel(sock: Connection, host: str, port: int, proxy: Url, timeout: float) -> None:
     """Ask the proxy for a tunnel, with its own user name and password, if the URL has them."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", *_authorization(proxy)]
     try:
-        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        answer = http.client.HTTPResponse(sock, method="CONNECT")  # type: ignore[arg-type]  # it needs makefile only
-        answer.begin()
+        with _exchange(timeout):
+            sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+            answer = http.client.HTTPResponse(sock, method="CONNECT")  # type: ignore[arg-type]  # it needs makefile only
+            answer.begin()
     except (OSError, http.client.HTTPException) as error:
         raise StepFailedError("proxy", f"the proxy gives no tunnel ({type(error).__name__})") from None
     _check_authorized(answer)
@@ -231,16 +234,20 @@ def _secured_to_server(sock: Connection, host: str, trust: _Trust, seen: Seen) -
 
 
 def _secured(sock: Connection, host: str, trust: _Trust) -> ssl.SSLSocket | SSLTransport:
-    """TLS over a connection, which may be TLS to a proxy already. Raises OSError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in tls.py
-    path = trust.bundle or DEFAULT_CA_BUNDLE_PATH
-    context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
-    if trust.certificate is not None:
-        context.load_cert_chain(*trust.certificate)
-    if isinstance(sock, ssl.SSLSocket):
-        return SSLTransport(sock, context, server_hostname=host)
-    return context.wrap_socket(sock, server_hostname=host)  # type: ignore[arg-type]  # nothing is wrapped twice
+    """TLS over a connection, which may be TLS to a proxy already. Raises OSError.
+
+    By the context of requests, within an exchange: so OpenSSL makes the handshake in steps that no fork interrupts (tls.py).
+    """
+    context = tls.shared_context(trust.bundle, trust.certificate)
+    with _exchange(trust.timeout):
+        if isinstance(sock, ssl.SSLSocket):
+            return SSLTransport(sock, context, server_hostname=host)
+        return context.wrap_socket(sock, server_hostname=host)  # type: ignore[arg-type]  # nothing is wrapped twice
+
+
+def _exchange(timeout: float) -> Exchange:
+    """Within it, deadline sockets keep to the timeout, and keep forks off where they must."""
+    return Exchange(timeout, None, set())
 
 
 def _tls_problem(error: OSError) -> str:
@@ -263,10 +270,10 @@ def _ask(sock: Connection, parts: SplitResult, timeout: float, seen: Seen, proxy
     lines += [] if proxy is None else _authorization(proxy)
     began = time.monotonic()
     try:
-        sock.settimeout(timeout)
-        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
-        answer = http.client.HTTPResponse(sock)  # type: ignore[arg-type]  # it needs makefile only
-        answer.begin()
+        with _exchange(timeout):
+            sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+            answer = http.client.HTTPResponse(sock)  # type: ignore[arg-type]  # it needs makefile only
+            answer.begin()
     except TimeoutError:
         raise StepFailedError("answer", f"it accepts the connection, but sends nothing within {timeout:g} s") from None
     except (OSError, http.client.HTTPException) as error:

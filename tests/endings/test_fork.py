@@ -297,6 +297,20 @@ DURING_TLS = """
 {operation} = parking({operation})
 fork_meanwhile()
 """
+DURING_LOOK = """
+from concurrent.futures import ThreadPoolExecutor
+from llm_sync.client import connection_check
+provider = client.config.providers["a"]
+{operation} = parking({operation})
+looked = ThreadPoolExecutor(1).submit(connection_check.look, provider, provider.base_url, 10)
+assert begun.wait(20)
+child = os.fork()
+if child == 0:
+    say("inside" if inside.is_set() else "before or after", client.generate("child").text)
+    os._exit(0)
+say(wait_for(child))
+say(looked.result(20).failed)
+"""
 DURING_MULTIPLEXED_READ = """
 ask("first").result(20)
 held = ask("held")              # over the connection that is there: the next request opens a new one
@@ -309,15 +323,27 @@ say(held.result(20).text)
 """
 
 
-@pytest.mark.parametrize(
+in_openssl = pytest.mark.parametrize(
     "operation", ["tls._load", "ssl.SSLContext.wrap_socket", "ssl.SSLSocket.do_handshake", "ssl.SSLSocket.recv_into"]
 )
+
+
+@in_openssl
 def test_a_fork_waits_while_a_thread_is_in_openssl(serve, program, authority, operation):
     """Contexts, handshakes and the first read take OpenSSL's locks: held at the fork, they would stay locked in the child."""
     body = PARKING + DURING_TLS.format(operation=operation)
     running = program(serve(tls=authority.context()), body, ca_bundle=authority.path)
     assert running.finish() == 0, running.errors
     assert running.lines == ["before or after echo child", "0", "echo parent"]
+
+
+@in_openssl
+def test_a_fork_waits_while_doctor_is_in_openssl(serve, program, authority, operation):
+    """Its look at a server takes the same locks."""
+    body = PARKING + DURING_LOOK.format(operation=operation)
+    running = program(serve(tls=authority.context()), body, ca_bundle=authority.path)
+    assert running.finish() == 0, running.errors
+    assert running.lines == ["before or after echo child", "0", "None"]
 
 
 def test_a_fork_waits_for_the_first_read_of_many_in_flight(serve, program, authority):
