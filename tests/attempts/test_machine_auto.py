@@ -19,7 +19,7 @@ from llm_sync.machine.folder import SharedDirectory
 from llm_sync.machine.shared_numbers import FileStore
 from llm_sync.simulator import Simulator
 
-SCRIPT = Path(__file__).with_name("auto_processes.py")
+SCRIPT = Path(__file__).with_name("asking_processes.py")
 
 
 class Found(NamedTuple):
@@ -48,7 +48,11 @@ def run(folder: Path, limit: int, processes: int, threads: int, seconds: float, 
     ]
     environ = {**os.environ, "PYTHONPATH": str(Path(llm_sync.__file__).parents[1])}
     with Simulator(script={"rules": rules}) as simulator:
-        command = [sys.executable, str(SCRIPT), simulator.url("openai"), *map(str, (processes, threads, seconds))]
+        configuration = (
+            f"providers: {{p: {{type: openai, api_key: any-key, base_url: '{simulator.url('openai')}', concurrency: auto, "
+            "machine_wide: true, models: [{name: m, max_tokens: 60}]}}"
+        )
+        command = [sys.executable, str(SCRIPT), configuration, *map(str, (processes, threads, seconds))]
         limits: list[tuple[float, float]] = []
         with subprocess.Popen(command, env=environ) as running:
             while running.poll() is None:

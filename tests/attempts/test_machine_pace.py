@@ -12,8 +12,8 @@ import pytest
 import llm_sync
 from llm_sync.simulator import Simulator
 
-SCRIPT = Path(__file__).with_name("paced_processes.py")
-LIMIT = 60_000  # tokens per minute, as the script's
+SCRIPT = Path(__file__).with_name("asking_processes.py")
+LIMIT = 60_000  # tokens per minute
 
 
 def run(folder: Path, processes: int, seconds: int, burst: int) -> tuple[int, int, int]:
@@ -26,7 +26,11 @@ def run(folder: Path, processes: int, seconds: int, burst: int) -> tuple[int, in
     }
     limit = {"rate_limit": {"tokens_per_minute": LIMIT, "burst": burst}}
     with Simulator(script={"rules": [limit]}) as simulator:
-        command = [sys.executable, str(SCRIPT), simulator.url("openai"), str(processes), str(seconds)]
+        configuration = (
+            f"providers: {{p: {{type: openai, api_key: any-key, base_url: '{simulator.url('openai')}', concurrency: 16, "
+            f"machine_wide: true, tokens_per_minute: {LIMIT}, max_retries: 0, models: [{{name: m, max_tokens: 60}}]}}}}"
+        )
+        command = [sys.executable, str(SCRIPT), configuration, str(processes), "2", str(seconds)]
         refused = subprocess.run(command, env=environ, check=False).returncode
         billed = simulator.summary()["providers"]["openai"]
     return refused, billed["input_tokens"] + billed["output_tokens"], billed["billed"]

@@ -1,6 +1,6 @@
-"""Processes that find one limit together: ``auto_processes.py URL PROCESSES THREADS SECONDS``.
+"""Processes that ask one provider at the same time: ``asking_processes.py CONFIGURATION PROCESSES THREADS SECONDS``.
 
-Every thread asks, as ``concurrency: auto`` lets it, until the time is over. The status is how many requests failed.
+Every thread asks until the time is over. CONFIGURATION is YAML. The status is how many requests failed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,10 @@ def ask(client: LLMClient, ends: float, name: str, failed: list[str]) -> None:
             failed.append(str(error))
 
 
-def work(url: str, threads: int, seconds: float) -> int:
+def work(configuration: str, threads: int, seconds: float) -> int:
     """One process; how many of its requests failed for good."""
-    config = ConfigLoader().load_text(
-        f"providers: {{p: {{type: openai, api_key: any-key, base_url: '{url}', concurrency: auto, machine_wide: true, "
-        "models: [{name: m, max_tokens: 60}]}}"
-    )
     failed: list[str] = []
-    with LLMClient(config) as client:
+    with LLMClient(ConfigLoader().load_text(configuration)) as client:
         ends = time.monotonic() + seconds
         names = [f"{os.getpid()}.{number}" for number in range(threads)]
         workers = [threading.Thread(target=ask, args=(client, ends, name, failed)) for name in names]
@@ -43,7 +39,7 @@ def work(url: str, threads: int, seconds: float) -> int:
     return len(failed)
 
 
-def main(url: str, processes: str, threads: str, seconds: str) -> int:
+def main(configuration: str, processes: str, threads: str, seconds: str) -> int:
     """The status is the number of failed requests, at most 100."""
     children = []
     for _ in range(int(processes)):
@@ -51,7 +47,7 @@ def main(url: str, processes: str, threads: str, seconds: str) -> int:
         if child == 0:
             status = 100
             try:
-                status = min(work(url, int(threads), float(seconds)), 100)
+                status = min(work(configuration, int(threads), float(seconds)), 100)
             finally:
                 os._exit(status)
         children.append(child)
