@@ -289,6 +289,7 @@ def test_two_journals_on_one_file_are_refused_with_the_holders_pid(tmp_path: Pat
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
     assert f"process {os.getpid()}" in told.stdout
+    assert "Wait until it has ended ('llm-sync status' shows how far it is), or stop it" in told.stdout
     journal.close()
     Journal(path).close()
 

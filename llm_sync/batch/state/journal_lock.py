@@ -143,7 +143,8 @@ def owned(path: str, owner: Owner | None, *, lock_failed: bool = False) -> LLMCo
     elsewhere = f" on {owner.host}" if owner is not None and owner.host not in ("", here.host) else ""
     pid = owner.pid if owner is not None else 0
     why = ", and file locks do not hold in its folder" if lock_failed else ""
+    seen = "" if elsewhere else " ('llm-sync status' shows how far it is)"
     return LLMConnectorError(
         f"{path!r} is being written by process {pid or 'of another batch'}{elsewhere}{why}",
-        guidance="Wait until that has ended, or name another output.",
+        guidance=f"Wait until it has ended{seen}, or stop it: the same command then goes on from there. Or name another output.",
     )
