@@ -41,7 +41,7 @@ from llm_sync.errors import (
 )
 from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.runtime.steps import Pause, Steps, in_one_step, run
+from llm_sync.runtime.steps import Pause, Steps, Together, in_one_step, run
 
 
 class RequestEnd(NamedTuple):
@@ -170,7 +170,7 @@ class Sender(InFlight):
             if self._context.cooling_down_for(str(identity.key.provider)):
                 yield from self.cool_down_steps(str(identity.key.provider), control)
             control.label = _with_billed(identity, control)
-            self.journal.note_line(started_line(*identity.key, identity.line))
+            yield Together(self.journal.note_lines, started_line(*identity.key, identity.line))
             outcome = yield from outcome_in_steps(send())
             attempts += outcome.attempts or 0
             if isinstance(outcome, ModelResponse):
@@ -193,7 +193,10 @@ class Sender(InFlight):
         written = written_elsewhere(outcome, identity, attempts, control)
         if written is None:
             outcome = with_attempts(without_worker(outcome), attempts)
-        end = self.record(slot, identity, outcome, attempts, time.monotonic() - began, written)
+        elapsed = time.monotonic() - began
+        head, line = _head_and_line(identity, outcome, written)
+        offset = yield Together(self.journal.add_all, line)
+        end = _end_of(outcome, RequestEnd(slot, str(identity.key.provider), head, offset, attempts, elapsed))
         for _ in range(lost):  # the outcome has closed one "started", and counts all that may be billed
             self.journal.add(line_of({"unsent": identity.key}))
         return end, outcome
@@ -231,26 +234,34 @@ class Sender(InFlight):
         outcome: ModelResponse | LLMConnectorError,
         attempts: int,
         elapsed: float,
-        line: bytes | None = None,
     ) -> RequestEnd:
-        """Write an outcome to the journal. ``line``: its line, if a worker has made it."""
-        head = head_of(identity, outcome)
-        try:
-            line = line or outcome_line(identity, outcome, head)
-        except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; keep the paid text in the message)
-            failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
-            head = head_of(identity, failure)
-            line = outcome_line(identity, failure, head)
-        end = RequestEnd(slot, str(identity.key.provider), head, self.journal.add(line), attempts, elapsed)
-        if isinstance(outcome, ModelResponse) and outcome.cached:
-            end = end._replace(cached=True, saved=outcome.saved_estimate or 0.0)
-        if isinstance(outcome, LLMConnectorError):
-            end = end._replace(reason=str(outcome), local_trouble=is_local_trouble(outcome))
-        return end
+        """Write an outcome to the journal."""
+        head, line = _head_and_line(identity, outcome, None)
+        return _end_of(outcome, RequestEnd(slot, str(identity.key.provider), head, self.journal.add(line), attempts, elapsed))
 
     def outcome_of(self, send: Any) -> ModelResponse | LLMConnectorError:
         """Make the call, and return its answer or its error."""
         return run(outcome_in_steps(in_one_step(send)))
+
+
+def _head_and_line(
+    identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, line: bytes | None
+) -> tuple[Head, bytes]:
+    """What the journal gets of an outcome. ``line``: its line, if a worker has made it."""
+    head = head_of(identity, outcome)
+    try:
+        return head, line or outcome_line(identity, outcome, head)
+    except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; keep the paid text in the message)
+        failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
+        head = head_of(identity, failure)
+        return head, outcome_line(identity, failure, head)
+
+
+def _end_of(outcome: ModelResponse | LLMConnectorError, end: RequestEnd) -> RequestEnd:
+    """The end of a request with what its outcome says beside its head."""
+    if isinstance(outcome, LLMConnectorError):
+        return end._replace(reason=str(outcome), local_trouble=is_local_trouble(outcome))
+    return end._replace(cached=True, saved=outcome.saved_estimate or 0.0) if outcome.cached else end
 
 
 def _with_billed(identity: RequestIdentity, control: CallControl) -> RequestIdentity:

@@ -8,6 +8,7 @@ from functools import partial
 from queue import Empty
 from typing import Any, Protocol
 
+from llm_sync.dispatch.common_work import CommonWork
 from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.helpers import Done, Helpers
 from llm_sync.dispatch.worker import Source, Worker
@@ -17,7 +18,7 @@ from llm_sync.runtime import clock
 from llm_sync.runtime.event_loop import EventLoop
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.interrupts import Flag
-from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, in_one_step
+from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, Together, in_one_step
 
 MAX_STARTS = 32  # requests started before the loop looks at those in flight again
 MAX_READY = 64  # sockets served before other workers get their turn
@@ -55,6 +56,7 @@ class MultiplexingWorker(Worker):
         self._running: dict[RequestFuture, _Running] = {}
         self._loop: EventLoop | None = None
         self._starters: dict[Any, HTTPStarter | None] = {}  # by HTTP client
+        self._common = CommonWork(lambda: self._source.may_work(self))
         self._to_wake: list[Flag] = []  # those of threads that wait for requests that are done
         self._wake_at = math.inf  # monotonic
 
@@ -82,6 +84,7 @@ class MultiplexingWorker(Worker):
                 if not self._running and not self._take_first():
                     break
                 self._start_requests()
+                self._common.do()
                 self._wake_threads()
                 if self._running and self._source.may_work(self):
                     self._turn(loop)
@@ -118,6 +121,7 @@ class MultiplexingWorker(Worker):
             turns.give(self)  # to those that wait for theirs
             turns.take(self)
             loop.run(ready[start : start + MAX_READY])
+            self._common.do()
 
     def _start_requests(self) -> None:
         for _ in range(MAX_STARTS):
@@ -146,6 +150,10 @@ class MultiplexingWorker(Worker):
 
     def serve(self, need: Need, running: _Running) -> None:
         """Have ``running`` resumed when its need is met."""
+        if type(need) is Together:
+            self._common.add(need, running.resume)
+            return
+        self._common.do()  # nothing is sent before what was asked for earlier is done
         if type(need) is HTTPCall:
             http = need.http
             starter = self._starters[http] if http in self._starters else self._open_starter(http)

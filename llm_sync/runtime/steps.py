@@ -6,7 +6,7 @@ So the same code runs in either of two ways: ``run`` waits for each need in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -79,6 +79,21 @@ class Elsewhere:
         if error is not None:
             raise error
         return result
+
+
+class Together:
+    """Have ``work`` called once with the ``item`` of each request that has come to it in one turn of the worker, in a list. It
+    returns a result for each; if it raises, it is called for each item alone, and must not have done anything before."""
+
+    __slots__ = ("item", "work")
+
+    def __init__(self, work: Callable[[list[Any]], Sequence[Any]], item: Any) -> None:
+        self.work = work
+        self.item = item
+
+    def run(self) -> Any:
+        """See Need."""
+        return self.work([self.item])[0]
 
 
 class HTTPCall:

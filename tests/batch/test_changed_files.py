@@ -338,14 +338,14 @@ def test_a_link_or_a_pipe_is_not_written_to(job: Batch, far: Far, make: Any, nam
 
 def test_a_record_that_is_not_the_requests_own_is_never_written(job: Batch, far: Far, monkeypatch: Any) -> None:
     """Should the index ever be wrong, the run fails."""
-    add = Journal.add
+    add = Journal.add_all
     offsets: list[int] = []
 
-    def wrong(self: Journal, line: bytes) -> int:
-        offsets.append(add(self, line))
-        return offsets[0]
+    def wrong(self: Journal, lines: list[bytes]) -> list[int]:
+        offsets.extend(add(self, lines))
+        return offsets[:1] * len(lines)
 
-    monkeypatch.setattr(Journal, "add", wrong)
+    monkeypatch.setattr(Journal, "add_all", wrong)
     job.lines("p0", "p1")
     with pytest.raises(LLMConnectorError, match="request 1 is another one's"):
         job.run()

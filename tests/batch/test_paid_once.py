@@ -104,9 +104,10 @@ def in_a_child(run: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def open_client(simulator: Simulator) -> LLMClient:
+def open_client(simulator: Simulator, concurrency: int = 1) -> LLMClient:
     """A client of its own, as each process has."""
-    text = CONFIG.replace("<openai>", simulator.url("openai")).replace("<anthropic>", simulator.url("anthropic"))
+    text = CONFIG.replace("{type: openai,", f"{{type: openai, concurrency: {concurrency},")
+    text = text.replace("<openai>", simulator.url("openai")).replace("<anthropic>", simulator.url("anthropic"))
     return LLMClient(ConfigLoader().load_text(text))
 
 
@@ -280,12 +281,27 @@ def test_ten_kills_at_random_moments(job: Batch, far: Far, simulator: Simulator)
     assert more <= in_flight <= 2 * 10
 
 
+def test_ten_kills_of_a_run_with_many_requests_in_flight(job: Batch, far: Far, simulator: Simulator) -> None:
+    """Each costs as many answers as may be in flight at most, and all of them are listed."""
+
+    def run() -> None:
+        with open_client(simulator, concurrency=8) as client:
+            job.run(client=client)
+
+    more, _ = killed_again_and_again(job, far, simulator, run, 10)
+    assert more <= 2 * 8 * 10
+
+
 def test_the_account_of_kills_would_tell_of_a_lost_answer(job: Batch, far: Far, simulator: Simulator) -> None:
     """A journal that forgets two outcomes in three is found out: the bound above is one that can be missed."""
 
     def run() -> None:
-        add, count = Journal.add, itertools.count(1)
-        Journal.add = lambda self, line: 0 if next(count) % 3 else add(self, line)  # type: ignore[method-assign]
+        add, count = Journal.add_all, itertools.count(1)
+
+        def forgetful(self: Journal, lines: list[bytes]) -> list[int]:
+            return [0 if next(count) % 3 else add(self, [line])[0] for line in lines]
+
+        Journal.add_all = forgetful  # type: ignore[method-assign]
         with open_client(simulator) as client:
             job.run(client=client)
 

@@ -156,7 +156,7 @@ def test_answers_that_a_killed_coordinator_did_not_take_are_taken_over(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add", killed)
+        patch.setattr(Journal, "add_all", killed)
         with pytest.raises(SystemExit):
             job.run(on=executor)
     spools = Path(f"{job.part}.spools")

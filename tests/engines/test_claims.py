@@ -24,7 +24,7 @@ def test_a_run_that_resumes_a_killed_one_has_its_tasks_for_itself(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add", killed)
+        patch.setattr(Journal, "add_all", killed)
         with pytest.raises(SystemExit):
             job.run(on=executor)
     summary = job.run(on=executor)

@@ -78,8 +78,8 @@ def configure(folder: Path, far: Simulator) -> None:
 FORGETFUL = """
 import itertools, runpy, sys
 from llm_sync.batch.state.journal import Journal
-add, count = Journal.add, itertools.count(1)
-Journal.add = lambda self, line: 0 if next(count) % 3 == 0 else add(self, line)
+add, count = Journal.add_all, itertools.count(1)
+Journal.add_all = lambda self, lines: [0 if next(count) % 3 == 0 else add(self, [line])[0] for line in lines]
 sys.argv[0] = "llm-sync"
 runpy.run_module("llm_sync", run_name="__main__")
 """

@@ -1,4 +1,5 @@
-"""The journal of a batch, OUTPUT.part: workers append a line before and after each request, each in one write.
+"""The journal of a batch, OUTPUT.part: workers append a line before and after each request. Each line is written whole,
+and those of requests that start or end at the same time in one write: at each write another thread may take the interpreter.
 
 Lines are JSON objects. The first one, the header, names the process that owns the journal. ``{"run": …}`` begins a run;
 ``{"settings": …}`` stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}``
@@ -91,22 +92,29 @@ class Journal:
 
     def add(self, line: bytes) -> int:
         """Append an outcome's line, and return its offset in the store. If it cannot be written, keep it and return -1."""
+        return self.add_all([line])[0]
+
+    def add_all(self, lines: list[bytes]) -> list[int]:
+        """The same for several, in one write."""
         with self._lock:
             try:
-                self._write(line)
+                self._write(lines)
             except OSError as error:
                 self.failure = self.failure or error
-                self.unwritten.append(line)
-                return -1
+                self.unwritten += lines
+                return [-1] * len(lines)
             if self._recent is not None:
-                self._recent.add(hash(line))
+                self._recent.update(map(hash, lines))
                 if len(self._recent) > _MAX_RECENT:
                     self._recent = None
-            try:
-                return self.store.append(line)
-            except (OSError, ValueError) as error:  # a full disk, or closed as the run is over: the journal has the line
-                self.failure = self.failure or OSError(*error.args)
-                return -1
+            return [self._store(line) for line in lines]
+
+    def _store(self, line: bytes) -> int:
+        try:
+            return self.store.append(line)
+        except (OSError, ValueError) as error:  # a full disk, or closed as the run is over: the journal has the line
+            self.failure = self.failure or OSError(*error.args)
+            return -1
 
     def note(self, entry: dict[str, Any]) -> None:
         """Append a line that is not an outcome. Raises OSError if it, or any line before it, could not be written."""
@@ -116,25 +124,30 @@ class Journal:
 
     def note_line(self, line: bytes) -> None:
         """The same for what is a line already, and no job's."""
+        self.note_lines([line])
+
+    def note_lines(self, lines: list[bytes]) -> list[bytes]:
+        """The same for several, in one write; they are returned."""
         with self._lock:
             if self.failure is None:
                 try:
-                    self._write(line)
+                    self._write(lines)
                 except OSError as error:
                     self.failure = error
             if self.failure is not None:
                 raise OSError(self.failure.errno, self.failure.strerror, self.path)
+        return lines
 
-    def _write(self, line: bytes) -> None:
-        self._file.write(line)
-        self._last = line
+    def _write(self, lines: list[bytes]) -> None:
+        self._file.write(lines[0] if len(lines) == 1 else b"".join(lines))
+        self._last = lines[-1]
 
     def write_again(self) -> bool:
         """Try once more to write the unwritten lines, and return whether all are written."""
         with self._lock:
             while self.unwritten:
                 try:
-                    self._write(self.unwritten[0])
+                    self._write(self.unwritten[:1])
                 except OSError:
                     return False
                 del self.unwritten[0]
