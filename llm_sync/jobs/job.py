@@ -19,6 +19,9 @@ OPEN = (CREATING, CREATED, LOST)
 
 _FACTS = ("provider", "model", "group", "settings", "requests", "at", "file", "fence", "id", "others", "why", "created_at")
 
+# What these facts are in the journal; all others are texts.
+_KINDS: dict[str, Any] = {"requests": int, "at": (int, float), "created_at": (int, float), "others": (list, tuple)}
+
 
 @dataclass
 class Job:
@@ -78,12 +81,15 @@ class Job:
         return {"job": self.id, "step": step, **facts}
 
     def read(self, note: Mapping[str, Any]) -> None:
-        """Come to the step of a note that an earlier run has written."""
+        """Come to the step of a note that an earlier run has written. Raises KeyError, TypeError for one that was edited."""
+        kinds = {name: _KINDS.get(name, str) for name in _FACTS if name in note}
+        for name, kind in kinds.items():
+            if not isinstance(note[name], kind):
+                raise TypeError(f"{name} of job {self.id} is {type(note[name]).__name__}")
         self.step = str(note["step"])
-        for name in _FACTS:
-            if name in note:
-                value = tuple(note[name]) if name == "others" else note[name]
-                setattr(self, "remote" if name == "id" else name, value)
+        for name in kinds:
+            value = tuple(note[name]) if name == "others" else note[name]
+            setattr(self, "remote" if name == "id" else name, value)
 
 
 def new_run() -> str:

@@ -1,4 +1,4 @@
-"""The exchanges about jobs, without a server: keys that are renewed, and answers that are none."""
+"""The exchanges about jobs, and what is read of them and of the journal: keys that are renewed, values that are none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from llm_sync.errors import ResponseValidationError
 from llm_sync.jobs.door import JobDoor, required
+from llm_sync.jobs.job import Job
 from llm_sync.jobs.wire import count
 from llm_sync.models import Reply
 
@@ -69,3 +70,19 @@ def test_an_answer_without_an_id_is_not_quoted(answer: Any) -> None:
 def test_a_count_that_is_none_is_zero(value: str) -> None:
     """JSON has numbers that no integer is."""
     assert count(json.loads(value)) == 0
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"provider": ["p"]}, {"model": {}}, {"settings": 7}, {"requests": "2"}, {"created_at": None}, {"others": "j"}, {"id": 1}],
+)
+def test_a_note_whose_values_are_of_another_kind_is_damaged(edit: dict[str, Any]) -> None:
+    """A journal that somebody has edited; what reads it leaves such a note out."""
+    noted = {"step": "created", "provider": "p", "model": "m", "requests": 2, "id": "job", "others": [], "created_at": 1.5}
+    job = Job("ls-1", "p", "m")
+    job.read(noted)
+    assert (job.remote, job.requests, job.others) == ("job", 2, ())
+    before = dict(vars(job))
+    with pytest.raises(TypeError):
+        job.read({**noted, "step": "collected", **edit})
+    assert vars(job) == before
