@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from batch_apparatus import Batch, Far  # type: ignore[import-not-found]
 
-from llm_sync import InvalidRequestError, LLMClient
+from llm_sync import InvalidRequestError, LLMClient, batch
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_hash
 from llm_sync.batch.line_requests import request_of
@@ -22,6 +23,8 @@ from llm_sync.batch.setup import opened
 from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.config import ConfigLoader
 from llm_sync.models.route import Route
+from llm_sync.providers.base import LLMProvider
+from llm_sync.simulator import Simulator
 
 AWKWARD = [
     "plain",
@@ -31,6 +34,9 @@ AWKWARD = [
     " led\n",
     "{}",
     "1",
+    "\\u00e9 \ufeff\u2028",
+    "a prompt\u00e9 that stands for any other",
+    "long " * 100_000,
 ]
 KINDS: list[dict[str, Any]] = [
     {},
@@ -58,7 +64,9 @@ def made_alone(context: BatchContext, slot: int, values: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=["prompt alone", "settings", "system prompt"])
-@pytest.mark.parametrize("dialect", ["openai", "openai-responses", "anthropic", "gemini", "gemini-interactions", "openrouter"])
+@pytest.mark.parametrize(
+    "dialect", ["openai", "openai-responses", "anthropic", "gemini", "gemini-interactions", "openrouter", "bedrock"]
+)
 def test_a_request_made_of_a_template_equals_the_one_made_alone(tmp_path: Path, dialect: str, kind: dict[str, Any]) -> None:
     """In every byte that is sent, in every field and every hash, whatever the prompt is made of."""
     entry = {"type": dialect, "base_url": "http://127.0.0.1:9/v1", "api_key": "k-0123456789", "models": ["m"]}
@@ -202,3 +210,63 @@ def test_a_kind_without_a_template_is_tried_once(
         assert templates.find(templates.kind(values, None)) is None
     assert [prompt for prompt in seen if len(prompt) == 2] == [f"p{number}" for number in range(9)]
     assert len(seen) == 9 + (1 if is_refused else 2)
+
+
+FRAGMENTS = [*AWKWARD, "\x00\x1f", '"', "\\", " ", "\u2003", "\ud800", "\udc00", "\U0001f600", ""]
+IDS = ["x", 7, -1, 10**20, "", "\ud800", None, 1.5, True, [1], {"a": 1}]
+FIELDS: dict[str, list[Any]] = {
+    "temperature": [0.5, 0, 0.0, True, "1", None],
+    "max_tokens": [50, 1, None, 2.0, 0],
+    "system_prompt": ["brief", 'a "b"', "", None, "\ud800"],
+    "stop_sequences": ["END", ["a"], None],
+    "model": ["p/m", "p/n", "q/m", None, 5],
+    "stream": [False, True],
+    "kept": ["a", 1, None, {"x": [1]}],
+}
+
+
+def lines_at_random(seed: int) -> list[dict[str, Any]]:
+    """Lines of a few kinds, some of which cannot be sent."""
+    chance = random.Random(seed)  # noqa: S311  (no secret)
+    kinds = [{name: FIELDS[name][0] for name in chance.sample(sorted(FIELDS), chance.randint(0, 3))} for _ in range(3)]
+    lines = []
+    for _ in range(30):
+        line: dict[str, Any] = {"model": "p/m", **chance.choice(kinds)}
+        line.update({name: chance.choice(FIELDS[name]) for name in line if chance.random() < 0.1})
+        line["prompt"] = "".join(chance.choices(FRAGMENTS, k=chance.randint(1, 3)))
+        if chance.random() < 0.5:
+            line["id"] = chance.choice(IDS[: chance.choice((4, len(IDS)))])
+        lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize("dialect", ["openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_is_the_same_without_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str, seed: int) -> None:
+    """In what is sent, byte by byte, in every record with its hashes, and in what is said of lines that cannot be sent."""
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines_at_random(seed)))
+    sent: list[bytes] = []
+    steps = LLMProvider.steps
+
+    def noted(self: Any, prepared: Any, *arguments: Any, **options: Any) -> Any:
+        sent.append(prepared.body)
+        return steps(self, prepared, *arguments, **options)
+
+    def run(name: str) -> tuple[list[bytes], list[Any]]:
+        sent.clear()
+        url = simulator.url(dialect)
+        entry = {"type": dialect, "base_url": url, "api_key": "k-0123456789", "max_retries": 0, "models": ["m", "n"]}
+        with LLMClient(ConfigLoader().load_text(json.dumps({"providers": {"p": entry}}))) as client:
+            batch.run(str(tmp_path / "in.jsonl"), str(tmp_path / name), client, skip_bad_lines=True, keep=["kept"])
+        records = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for record in records:
+            for timed in ("timestamp", "latency_ms", "request_id", "metadata"):
+                (record["response"] or record["error"]).pop(timed, None)
+        return list(sent), records
+
+    monkeypatch.setattr(LLMProvider, "steps", noted)
+    with Simulator() as simulator:
+        with_templates = run("with")
+        monkeypatch.setattr(LineTemplates, "kind", lambda *_: None)
+        assert run("without") == with_templates
+    assert with_templates[0]
