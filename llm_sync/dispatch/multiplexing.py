@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -90,6 +91,8 @@ class MultiplexingWorker(Worker):
                     self._turn(loop)
                     self._wake_threads()
         except BaseException as error:
+            with contextlib.suppress(BaseException):  # the first error is the reason
+                self._common.do()  # what was asked for in common is done: answers may wait to be written
             for running in list(self._running.values()):
                 running.future.abort()  # a helper may be at it
                 running.end(None, error)
@@ -197,6 +200,7 @@ class MultiplexingWorker(Worker):
         """
         running.future.later = self._to_wake
         if running.future.has_callbacks:  # which may take long
+            self._common.do()
             self._wake_threads()
             turns.give(self)
         try:

@@ -10,6 +10,7 @@ import pytest
 
 from llm_sync.dispatch.common_work import CommonWork
 from llm_sync.dispatch.multiplexed_queue import MultiplexedRequestQueue
+from llm_sync.runtime.event_loop import EventLoop
 from llm_sync.runtime.steps import Elsewhere, Steps, Together, run
 
 PATIENCE_S = 10.0
@@ -132,3 +133,71 @@ def test_a_forked_child_does_nothing():
         common.add(Together(list.copy, item), lambda result, _: done.append(result))
     common.do()
     assert done == ["a", "b"]
+
+
+class Late:
+    """A call that waits for ``finish``, and then gives an item to ``work``, if there is one."""
+
+    def __init__(self, work: Any = None) -> None:
+        self._work = work
+        self.begun = threading.Event()
+        self.finish: Any = None
+
+    def __call__(self) -> None:
+        """A worker runs the steps instead."""
+
+    def steps(self) -> Steps[Any]:
+        """See the class."""
+        yield Elsewhere(self._begin)
+        result: Any = None if self._work is None else (yield Together(self._work, "item"))
+        return result
+
+    def _begin(self, done: Any) -> None:
+        self.finish = done
+        self.begun.set()
+
+
+def submitted(queue: MultiplexedRequestQueue, work: Any = None) -> tuple[Late, Any]:
+    """A call in flight, and its future."""
+    call = Late(work)
+    future = queue.submit(call)
+    assert call.begun.wait(PATIENCE_S)
+    return call, future
+
+
+def test_it_is_done_before_a_callback_runs(queue):
+    """The callback may take long, or end the program."""
+    seen, gate, in_callback = threading.Event(), threading.Event(), []
+    (holding, held), (giving, given), (ending, ended) = (
+        submitted(queue),
+        submitted(queue, lambda _: [seen.set()]),
+        submitted(queue),
+    )
+    held.add_done_callback(lambda _: gate.wait(PATIENCE_S))
+    ended.add_done_callback(lambda _: in_callback.append(seen.is_set()))
+    holding.finish(None, None)
+    giving.finish(None, None)  # both in the same turn, as the worker is in the first callback
+    ending.finish(None, None)
+    gate.set()
+    assert given.wait(PATIENCE_S)
+    assert ended.wait(PATIENCE_S)
+    queue.close()
+    assert in_callback == [True]
+
+
+def test_it_is_done_when_the_worker_ends_unexpectedly(queue, monkeypatch):
+    """What a request has got by then, such as an answer, is not lost."""
+    seen: list[str] = []
+    call, future = submitted(queue, lambda items: seen.extend(items) or items)
+    run_all = EventLoop.run
+
+    def broken(loop: EventLoop, ready: Any) -> None:
+        run_all(loop, ready)
+        if call.finish is None:
+            raise MemoryError
+
+    monkeypatch.setattr(EventLoop, "run", broken)
+    finish, call.finish = call.finish, None
+    finish(None, None)
+    assert future.exception(PATIENCE_S) is None
+    assert seen == ["item"]
