@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from llm_sync.cache.entry import Entry
@@ -92,16 +92,28 @@ def _flat(value: Any, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
 def _common_length(one: str, other: str) -> int:
     """How many characters two texts have in common at their beginnings and ends."""
     most = min(len(one), len(other))
-    begin = next((index for index in range(most) if one[index] != other[index]), most)
-    end = next((index for index in range(most - begin) if one[-1 - index] != other[-1 - index]), most - begin)
-    return begin + end
+    begin = _longest(most, lambda size: one.startswith(other[:size]))
+    return begin + _longest(most - begin, lambda size: one.endswith(other[len(other) - size :]))
+
+
+def _longest(most: int, are_alike: Callable[[int], bool]) -> int:
+    """The largest number up to ``most`` that ``are_alike`` is true of, as it is of all smaller ones: by halving, as texts may be
+    long, and many are compared."""
+    low = 0
+    while low < most:
+        middle = (low + most + 1) // 2
+        if are_alike(middle):
+            low = middle
+        else:
+            most = middle - 1
+    return low
 
 
 def _difference(path: str, stored: str | None, asked: str | None) -> Difference:
     """Both values, cut to where they begin to differ."""
     if stored is None or asked is None:
         return Difference(path, *(_ABSENT if value is None else _cut(value, 0) for value in (stored, asked)))
-    begin = next((i for i, (one, other) in enumerate(zip(stored, asked, strict=False)) if one != other), 0)
+    begin = _longest(min(len(stored), len(asked)), lambda size: stored.startswith(asked[:size]))
     start = max(0, begin - _MAX_SHOWN // 3) if max(len(stored), len(asked)) > _MAX_SHOWN else 0
     return Difference(path, _cut(stored, start), _cut(asked, start))
 

@@ -66,9 +66,22 @@ def search(path: str, text: str) -> Iterator[Match]:
     for name, content in _contents(path):
         for number, turn in enumerate(content.turns, 1):
             for role, each in texts(turn):
-                start = each.casefold().find(wanted)
+                start = _place(each, wanted)
                 if start >= 0:
                     yield Match(name, number, role, each, start)
+
+
+def _place(text: str, wanted: str) -> int:
+    """Where ``wanted``, a case-folded text, stands in a text; -1: nowhere. Case-folded, some characters are several."""
+    folded = text.casefold()
+    at = folded.find(wanted)
+    if at < 0 or len(folded) == len(text):
+        return at
+    for place, character in enumerate(text):
+        at -= len(character.casefold())
+        if at < 0:
+            return place
+    return len(text)
 
 
 def texts(turn: Turn) -> Iterator[tuple[str, str]]:

@@ -141,7 +141,7 @@ class Ledger:
             self._fold(connection)
 
     def record_hit(
-        self, saved: float | None, budgets: Sequence[Budget], facts: Facts, tokens: tuple[int | None, int | None]
+        self, saved: float | None, facts: Facts, tokens: tuple[int | None, int | None], budgets: Sequence[Budget] = ()
     ) -> None:
         """Write down a request that the answer cache has answered: of its budgets, but in none of their sums."""
         with self._lock, explained(self._paths.database):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -147,29 +148,25 @@ class Spending:
 
     def record(self, request: PreparedRequest, response: ModelResponse) -> None:
         """Count an answer for which nothing was reserved, as an earlier run has asked for it. Never raises."""
-        budgets = self.budgets_of(request.provider, request.model)
-        if not budgets and not self._tag:
-            return
-        try:
-            tokens = (response.usage.input_tokens, response.usage.output_tokens)
-            self._ledger.record(response.cost_estimate, self._facts(request), tokens, budgets)
-        except LedgerError as error:
-            self._warn(f"what {request.provider}/{request.model} cost is not counted: the ledger {error}")
-        except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
-            _log.exception("what an answer cost could not be counted")
+        self._note(request, response, "an answer", lambda *noted: self._ledger.record(response.cost_estimate, *noted))
 
     def record_hit(self, request: PreparedRequest, response: ModelResponse) -> None:
         """Count an answer of the cache, under a budget or a tag. Never raises: nothing was spent."""
+        self._note(
+            request, response, "an answer of the cache", lambda *noted: self._ledger.record_hit(response.saved_estimate, *noted)
+        )
+
+    def _note(self, request: PreparedRequest, response: ModelResponse, what: str, write: Callable[..., None]) -> None:
+        """Call ``write`` with the facts, tokens and budgets of a request that has a budget or a tag."""
         budgets = self.budgets_of(request.provider, request.model)
         if not budgets and not self._tag:
             return
         try:
-            tokens = (response.usage.input_tokens, response.usage.output_tokens)
-            self._ledger.record_hit(response.saved_estimate, budgets, self._facts(request), tokens)
+            write(self._facts(request), (response.usage.input_tokens, response.usage.output_tokens), budgets)
         except LedgerError as error:
-            self._warn(f"an answer of the cache for {request.provider}/{request.model} is not counted: the ledger {error}")
+            self._warn(f"{what} for {request.provider}/{request.model} is not counted: the ledger {error}")
         except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
-            _log.exception("an answer of the cache could not be counted")
+            _log.exception("%s could not be counted", what)
 
     def release(self, entry: int | None) -> None:
         """Give back what was reserved for an attempt that was not made. Never raises."""

@@ -361,3 +361,13 @@ def test_a_text_is_found_in_whatever_case(home: str, begun: Callable[..., str]) 
     assert [(match.name, match.turn, match.role) for match in overview.search(home, "STRASSE")] == [(name, 1, "user")]
     assert [match.turn for match in overview.search(home, "YES")] == [1, 2]
     assert list(overview.search(home, "no such")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "start"), [("ßßß Straße", "STRASSE", 4), ("ﬃ x", "X", 2), ("ß", "s", 0), ("aß", "SS", 1)]
+)
+def test_a_text_is_found_where_it_stands(home: str, begun: Callable[..., str], text: str, wanted: str, start: int) -> None:
+    """Also behind characters that are several in small letters."""
+    begun(text, "nothing")
+    (match,) = (match for match in overview.search(home, wanted) if match.role == "user" and match.text == text)
+    assert match.start == start

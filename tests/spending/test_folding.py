@@ -36,7 +36,7 @@ def some_days(ledger: Ledger, clock: Any, days: int, requests: int = 6) -> None:
             facts = Facts("p", f"m{number % 2}", "c.yaml", f"tag {number % 3}", f"run{day}")
             spend(ledger, 0.0625, facts)
             ledger.record(0.125, facts, (1, 2))
-            ledger.record_hit(0.25, [DAILY], facts, (5, 6))
+            ledger.record_hit(0.25, facts, (5, 6), [DAILY])
         ledger.settle(reserve(ledger, 0.5), None)
         clock.pass_time(DAY)
 
@@ -96,7 +96,7 @@ def test_the_ledger_folds_by_itself(ledger: Ledger, clock: Any, paths: LedgerPat
     for _ in range(50):
         ledger._folded_at = float("-inf")
         for _ in range(8):
-            ledger.record_hit(0.001, [TOTAL], FACTS, (1, 2))
+            ledger.record_hit(0.001, FACTS, (1, 2), [TOTAL])
         clock.pass_time(7 * DAY)
     assert rows(paths) < 50 + 16
     assert spent_by("model")[0].requests == 400
