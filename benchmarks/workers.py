@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""A batch on one process, on worker processes and on Dask: lines a second, and what the coordinator's CPU costs a line.
+"""A batch on one process, on worker processes and on Dask: lines a second, and what each process's CPU costs a line.
 
-The far end is nginx with a fixed answer of 1 KB, so that it is not what limits. Each way runs in a process of its own, in turn,
-round after round. CPU is user and system time of the coordinator over a run of many lines less that over a run of one, divided by
-the lines; of Dask it includes the scheduler. Lines a second count from the first request to the last outcome.
+The far end is nginx with a fixed answer of 1 KB, so that it is not what limits; with --realistic it answers as providers do: TLS,
+chunks, gzip and two dozen headers. Each way runs in a process of its own, in turn, round after round. CPU is user and system time
+over a run of many lines less that over a run of one, divided by the lines: of the coordinator (with Dask, of the scheduler too),
+of all workers together, and of nginx. Lines a second count from the first request to the last outcome.
 Needs nginx; Dask is absent where `make interop-dask` was not run.
 """
 
@@ -32,12 +33,14 @@ ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venvs/interop-dask/bin/pyt
 MOST_CPU_US, LEAST_GAIN = 150.0, 1.8
 
 
-def run_once(url: str, on: str, lines: int, in_flight: int) -> dict[str, float]:
-    """One batch of so many lines in this process."""
+def run_once(url: str, authority: str, on: str, lines: int, in_flight: int) -> dict[str, float]:
+    """One batch of so many lines in this process. ``authority``: the file of nginx's certificate authority, or empty."""
     from llm_sync import LLMClient, batch
     from llm_sync.config import ConfigLoader
 
     entry = {"type": "openai", "concurrency": in_flight, "base_url": url, "api_key": f"${{{KEY_VARIABLE}}}", "models": ["m"]}
+    if authority:
+        entry["ca_bundle"] = authority
     prompt = ("What is the answer to this question, in one sentence and in plain words? " * 13)[:900]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -47,17 +50,31 @@ def run_once(url: str, on: str, lines: int, in_flight: int) -> dict[str, float]:
         source.write_text("".join(json.dumps({"prompt": f"{number} {prompt}", "model": "p/m"}) + "\n" for number in range(lines)))
         began = _cpu()
         summary = batch.run(source, Path(folder, "out.jsonl"), client, on=on or None)
-        cpu = _cpu() - began
+        ended = _cpu()  # workers have ended, too
         assert summary.tally.answered == lines  # noqa: S101
-        return {"cpu": cpu, "seconds": summary.lanes["p"].seconds}
+        return {**{name: ended[name] - began[name] for name in ended}, "seconds": summary.lanes["p"].seconds}
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def _cpu() -> dict[str, float]:
+    """Seconds, so far."""
+    own, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "coordinator": own.ru_utime + own.ru_stime,
+        "workers": workers.ru_utime + workers.ru_stime,
+        "nginx": sum(map(_cpu_of_nginx, Path("/proc").glob("[0-9]*/stat"))),
+    }
 
 
-def once(url: str, way: str, lines: int, in_flight: int) -> dict[str, float] | None:
+def _cpu_of_nginx(path: Path) -> float:
+    """Seconds of a process, by its file of Linux; none if it is another program."""
+    try:
+        name, _, values = path.read_text().rpartition(")")
+    except OSError:  # it has just ended
+        return 0.0
+    return sum(map(int, values.split()[11:13])) / os.sysconf("SC_CLK_TCK") if name.endswith("(nginx") else 0.0
+
+
+def once(url: str, authority: str, way: str, lines: int, in_flight: int) -> dict[str, float] | None:
     """A run of one line and one of many, in a process each."""
     on = WAYS[way]
     python = str(ENVIRONMENT) if on == "dask" else sys.executable
@@ -66,6 +83,7 @@ def once(url: str, way: str, lines: int, in_flight: int) -> dict[str, float] | N
     figures = []
     for count in (1, lines):
         command = [python, __file__, "--once", url, "--on", on, "--lines", str(count), "--in-flight", str(in_flight)]
+        command += ["--authority", authority]
         environment = {**os.environ, KEY_VARIABLE: "sk-loopback-0123456789abcdef"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
         if done.returncode:
@@ -73,11 +91,8 @@ def once(url: str, way: str, lines: int, in_flight: int) -> dict[str, float] | N
             return None
         figures.append(json.loads(done.stdout.splitlines()[-1]))
     one, many = figures
-    return {
-        "lines_s": lines / many["seconds"],
-        "cpu_us": (many["cpu"] - one["cpu"]) / (lines - 1) * 1e6,
-        "seconds": many["seconds"],
-    }
+    costs = {f"{name}_us": (many[name] - one[name]) / (lines - 1) * 1e6 for name in ("coordinator", "workers", "nginx")}
+    return {"lines_s": lines / many["seconds"], **costs, "seconds": many["seconds"]}
 
 
 def main() -> None:
@@ -86,17 +101,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
     parser.add_argument("--lines", type=int, default=20_000, help="(20000)")
     parser.add_argument("--in-flight", type=int, default=64, help="(64)")
+    parser.add_argument("--realistic", action="store_true", help="answers as providers give them")
     parser.add_argument("--once", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--authority", default="", help=argparse.SUPPRESS)
     parser.add_argument("--on", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
-        print(json.dumps(run_once(arguments.once, arguments.on, arguments.lines, arguments.in_flight)))
+        print(json.dumps(run_once(arguments.once, arguments.authority, arguments.on, arguments.lines, arguments.in_flight)))
         return
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    with far_ends.nginx(realistic=False) as (url, _):
+    with far_ends.nginx(realistic=arguments.realistic) as (url, authority):
         for _ in range(arguments.rounds):
             for way in WAYS:
-                figures = once(url, way, arguments.lines, arguments.in_flight)
+                figures = once(url, authority or "", way, arguments.lines, arguments.in_flight)
                 if figures is not None:
                     found[way].append(figures)
                 time.sleep(0.5)
@@ -104,12 +121,19 @@ def main() -> None:
         way: {name: statistics.median(each[name] for each in all_) for name in all_[0]} for way, all_ in found.items() if all_
     }
     measuring.table(
-        ["", "lines/s", "coordinator CPU µs a line", "seconds"],
-        [[way, f"{row['lines_s']:,.0f}", f"{row['cpu_us']:,.0f}", f"{row['seconds']:.2f}"] for way, row in rows.items()],
+        ["", "lines/s", "CPU µs a line: coordinator", "workers", "nginx", "seconds"],
+        [
+            [
+                way,
+                *(f"{row[name]:,.0f}" for name in ("lines_s", "coordinator_us", "workers_us", "nginx_us")),
+                f"{row['seconds']:.2f}",
+            ]
+            for way, row in rows.items()
+        ],
     )
     gain = rows["processes:2"]["lines_s"] / rows["processes:1"]["lines_s"]
     checks = [
-        measuring.bound("two processes: CPU of the coordinator, µs a line", rows["processes:2"]["cpu_us"], MOST_CPU_US),
+        measuring.bound("two processes: CPU of the coordinator, µs a line", rows["processes:2"]["coordinator_us"], MOST_CPU_US),
         measuring.bound("one process over two: lines a second", 1 / gain, 1 / LEAST_GAIN),
     ]
     measuring.show_bounds(checks)
