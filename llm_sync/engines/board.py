@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -46,7 +47,7 @@ class Board:
             if worker is None and self.failure is None:
                 self._waiting.append(flight)
                 return
-            group = [] if worker is None else self._take_group(worker)
+            group = [] if worker is None or worker.open_tasks >= worker.max_tasks else self._take_group(worker)
         if worker is None:
             flight.ended(None, self._closed())
         elif group:
@@ -112,12 +113,15 @@ class Board:
             return worker.flights.pop(number)
 
     def _assign(self, flight: Flight) -> Worker | None:
-        fitting = (each for each in self._workers.values() if flight.host in (None, each.host))
-        worker = min(fitting, key=lambda each: len(each.flights), default=None)
+        host, number, least = flight.host, flight.item.id, math.inf
+        worker: Worker | None = None
+        for each in self._workers.values():  # for every attempt: a comprehension with ``min`` costs three times as much
+            if (host is None or each.host == host) and len(each.flights) < least:
+                worker, least = each, len(each.flights)
         if worker is not None:
             worker.outbox.append(flight)
-            worker.flights[flight.item.id] = flight
-            self._holders[flight.item.id] = worker
+            worker.flights[number] = flight
+            self._holders[number] = worker
         return worker
 
     def take_more(self, worker: Worker) -> list[Flight]:
