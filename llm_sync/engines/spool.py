@@ -14,7 +14,7 @@ import stat
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from llm_sync.engines import task_pipe
 from llm_sync.machine import locks
@@ -49,12 +49,20 @@ class Spool:
 
     def add(self, outcome: bytes, line: bytes) -> None:
         """Append one outcome. Raises OSError."""
-        frame = b"".join((_HEAD.pack(_MAGIC, len(outcome), len(line), zlib.crc32(line, zlib.crc32(outcome))), outcome, line))
+        self.add_all([(outcome, line)])
+
+    def add_all(self, frames: Iterable[tuple[bytes, bytes]]) -> None:
+        """Append several, each an outcome and its line, in one write. Raises OSError."""
+        parts: list[bytes] = []
+        for outcome, line in frames:
+            checksum = zlib.crc32(line, zlib.crc32(outcome))
+            parts += _HEAD.pack(_MAGIC, len(outcome), len(line), checksum), outcome, line
+        content = b"".join(parts)
         with self._lock:
             if self._written > _MAX_FILE:
                 self._begin_file()
-            self._file.write(frame)
-            self._written += len(frame)
+            self._file.write(content)
+            self._written += len(content)
             self._ring()
 
     def _begin_file(self) -> None:

@@ -22,18 +22,19 @@ from llm_sync.attempts.rate_gate import Gate
 from llm_sync.client import queues
 from llm_sync.client.calls import ProviderCall
 from llm_sync.client.endpoints import Endpoints
-from llm_sync.config.models import LLMConfig, ProviderConfig
+from llm_sync.config.models import LLMConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.engines.claims import ClaimFile
 from llm_sync.engines.spool import Spool, require_private
 from llm_sync.engines.wire import Hello, Item, Outcome, Session, host_id, packed, unpacked, worker_name
+from llm_sync.engines.worker_config import worker_config
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.models import RateLimits, Reply
 from llm_sync.providers.base import LLMProvider
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.runtime.steps import Steps, run
+from llm_sync.runtime.steps import Steps, Together, run
 
 _IDLE_S = 60.0
 _LOOK_S = 0.5  # a task that has nothing to wait for any more ends so soon
@@ -63,7 +64,7 @@ class WorkerSession:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        config = _worker_config(session.config)
+        config = worker_config(session.config)
         self._config = config
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._endpoints = _Endpoints(config, self._manager, strict=session.strict)
@@ -92,10 +93,16 @@ class WorkerSession:
         future = self._manager.submit(item.prepared.provider, call)
         future.add_done_callback(partial(self._note, item, ended))
 
-    def _make(self, item: Item, control: CallControl) -> Outcome:
+    def _make(self, item: Item, control: CallControl) -> bytes:
         return run(self._steps(item, control))
 
-    def _steps(self, item: Item, control: CallControl) -> Steps[Outcome]:
+    def _steps(self, item: Item, control: CallControl) -> Steps[bytes]:
+        """Make the attempt, and put its outcome into the spool, with those that end at the same time."""
+        outcome = yield from self._attempt(item, control)
+        content: bytes = yield Together(self._spool_all, (outcome, self._line_of(item, outcome)))
+        return content
+
+    def _attempt(self, item: Item, control: CallControl) -> Steps[Outcome]:
         prepared, endpoints = item.prepared, self._endpoints
         provider, told = endpoints[prepared.provider].provider, (prepared.provider, threading.get_ident())
         replies: list[Reply] = []
@@ -112,27 +119,36 @@ class WorkerSession:
             return Outcome(item.id, reply=_redacted(replies[-1], provider), limits=limits, status=status, elapsed=elapsed)
         return Outcome(item.id, response, error, limits=limits, status=status, elapsed=elapsed)
 
-    def _note(self, item: Item, ended: Callable[[bytes], object], future: Future[Outcome]) -> None:
-        """Put the outcome into the spool, and report it."""
-        failure = future.exception() if not future.cancelled() else None
-        if failure is not None:
-            error = failure if isinstance(failure, LLMConnectorError) else LLMConnectorError(f"an unexpected {failure!r}")
-            outcome = Outcome(item.id, error=error)
-        else:
-            outcome = future.result()
-        line = b""
+    def _line_of(self, item: Item, outcome: Outcome) -> bytes:
         if self._session.record is not None and outcome.response is not None and item.label is not None:
             try:
-                line = self._session.record(item.label, outcome.response)
+                return self._session.record(item.label, outcome.response)
             except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything: the coordinator says so)
                 _log.debug("no line can be made of an answer: %r", error)
-        content = packed(outcome)
+        return b""
+
+    def _spool_all(self, outcomes: list[tuple[Outcome, bytes]]) -> list[bytes]:
+        """Put outcomes and their lines into the spool; return what is to be reported of each."""
+        contents = [packed(outcome) for outcome, _ in outcomes]
         try:
-            self._spool.add(content, line)
-            if line and not self.is_local:
-                content = packed(outcome._replace(line=line))
+            self._spool.add_all(zip(contents, (line for _, line in outcomes), strict=True))
         except OSError:
             self._spool.close()  # the coordinator takes this worker for dead: its spool is what it reads
+            return contents
+        if self.is_local:
+            return contents
+        return [packed(outcome._replace(line=line)) for outcome, line in outcomes]
+
+    def _note(self, item: Item, ended: Callable[[bytes], object], future: Future[bytes]) -> None:
+        """Report an outcome, which is in the spool; one of an attempt that could not even be made is put there now."""
+        if future.cancelled():
+            return  # the session is closed
+        failure = future.exception()
+        if failure is None:
+            content = future.result()
+        else:
+            error = failure if isinstance(failure, LLMConnectorError) else LLMConnectorError(f"an unexpected {failure!r}")
+            content = self._spool_all([(Outcome(item.id, error=error), b"")])[0]
         self.in_flight.pop(item.id, None)
         ended(content)
 
@@ -166,7 +182,7 @@ class WorkerSession:
         return problems
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
-        return queues.open_queue(self._config.providers[name], _ignore)
+        return queues.open_queue(self._config.providers[name], lambda _: None)  # the coordinator reports events
 
     def close(self) -> None:
         """Cancel what is queued, abort what is in flight, and close the connections."""
@@ -177,28 +193,11 @@ class WorkerSession:
             self.claims.close()
 
 
-def _ignore(event: object) -> None:
-    """The coordinator reports events."""
-
-
 def _redacted(reply: Reply, provider: LLMProvider) -> Reply:
     """A reply that the coordinator is to read, without the key, which it may not have."""
     text = reply.content.decode("utf-8", "surrogateescape")
     clean = provider.credential.redactor().whole(text)
     return reply if clean == text else dataclasses.replace(reply, content=clean.encode("utf-8", "surrogateescape"))
-
-
-def _worker_config(config: LLMConfig) -> LLMConfig:
-    """The configuration without what the coordinator keeps to."""
-    return dataclasses.replace(
-        config, providers={name: _unlimited(each) for name, each in config.providers.items()}, strict=False
-    )
-
-
-def _unlimited(config: ProviderConfig) -> ProviderConfig:
-    return dataclasses.replace(
-        config, machine_wide=False, max_queue=None, requests_per_minute=None, tokens_per_minute=None, concurrency_from=None
-    )
 
 
 def spool_folder(output: str) -> str:

@@ -206,3 +206,16 @@ def test_outcomes_gather_only_as_long_as_there_is_enough_in_flight(monkeypatch: 
     gathering.count(1)
     in_flight[0] = 5
     assert gathering.seconds() == 0.005
+
+
+def test_outcomes_that_end_together_are_written_at_once(tmp_path: Path) -> None:
+    """In their order, whole, and the coordinator hears of all of them by one byte."""
+    os.mkfifo(tmp_path / "bell")
+    bell = os.open(tmp_path / "bell", os.O_RDWR | os.O_NONBLOCK)
+    spool = Spool(str(tmp_path), "w")
+    spool.add_all([(b"one", b"line"), (b"two", b"")])
+    file = SpoolFile(spool.path)
+    assert (os.read(bell, 9), list(file.read())) == (b"!", [(b"one", b"line"), (b"two", b"")])
+    file.close()
+    spool.close()
+    os.close(bell)
