@@ -133,7 +133,7 @@ class SpoolReader:
 class _Gathering:
     """How long outcomes may gather before they are read: fewer readings, each of more outcomes, cost less.
 
-    Meanwhile a quarter of what is in flight may end, so that no worker runs out of work.
+    Meanwhile an eighth of what is in flight may end, so that no worker runs out of work.
     """
 
     def __init__(self, in_flight: Callable[[], int]) -> None:
@@ -150,5 +150,5 @@ class _Gathering:
     def seconds(self) -> float:
         """How long to wait now."""
         in_flight = self._in_flight()
-        seconds = min(_MAX_GATHER_S, self._between * in_flight / 4)
+        seconds = min(_MAX_GATHER_S, self._between * in_flight / 8)
         return seconds if in_flight > _FEW and seconds >= _MIN_GATHER_S else 0.0

@@ -191,14 +191,14 @@ def test_a_long_spool_that_nobody_reads_keeps_its_end(tmp_path: Path, monkeypatc
 
 
 def test_outcomes_gather_only_as_long_as_there_is_enough_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of it may end meanwhile; never for more than 5 ms, and not at all with few in flight."""
+    """An eighth of it may end meanwhile; never for more than 5 ms, and not at all with few in flight."""
     now, in_flight = [0.0], [64]
     monkeypatch.setattr(spool_reader.time, "monotonic", lambda: now[0])
     gathering = spool_reader._Gathering(lambda: in_flight[0])
     assert gathering.seconds() == 0.0
     now[0] = 0.002
     gathering.count(10)
-    assert gathering.seconds() == pytest.approx(0.0032)
+    assert gathering.seconds() == pytest.approx(0.0016)
     in_flight[0] = 4
     assert gathering.seconds() == 0.0
     now[0] = 9.0
