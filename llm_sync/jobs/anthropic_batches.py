@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from llm_sync.jobs.door import member, required
@@ -75,7 +75,7 @@ class AnthropicBatches(BatchWire):
     def row(self, line: bytes) -> Row | None:
         """See BatchWire."""
         value = json.loads(line)
-        custom_id, kind = text(member(value, "custom_id")), member(value, "result", "type")
+        custom_id, kind = text(member(value, "custom_id")), text(member(value, "result", "type"))
         if custom_id is None:
             return None
         if kind == "succeeded":
@@ -98,8 +98,8 @@ class AnthropicBatches(BatchWire):
 
 def _remote(value: Any) -> RemoteJob:
     word = str(member(value, "processing_status") or "")
-    counts: Mapping[str, Any] = member(value, "request_counts") or {}
-    total = sum(count(counts.get(name)) for name in _COUNTS)
+    counts = {name: count(member(value, "request_counts", name)) for name in _COUNTS}
+    total = sum(counts.values())
     job_id, ended = required(value, "id"), word == "ended"
     return RemoteJob(
         job_id,
@@ -107,6 +107,6 @@ def _remote(value: Any) -> RemoteJob:
         ended,
         files=(job_id,) if ended else (),
         left=(job_id,),
-        done=total - count(counts.get("processing")),
+        done=total - counts["processing"],
         total=total,
     )

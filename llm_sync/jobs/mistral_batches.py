@@ -97,7 +97,8 @@ def _remote(value: Any) -> RemoteJob:
     word = str(member(value, "status") or "")
     job_id = required(value, "id")
     files = tuple(file for name in ("output_file", "error_file") if (file := text(member(value, name))))
-    sources = tuple(file for file in member(value, "input_files") or () if isinstance(file, str))
+    listed = member(value, "input_files")
+    sources = tuple(file for file in listed if isinstance(file, str)) if isinstance(listed, list) else ()
     end = _ENDS.get(word)
     return RemoteJob(
         job_id,

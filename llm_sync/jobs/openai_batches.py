@@ -70,7 +70,7 @@ class OpenAIBatches(BatchWire):
     def look(self, job_id: str) -> RemoteJob:
         """See BatchWire."""
         value, wait = self.door.look(f"/batches/{job_id}")
-        return self._remote({"id": job_id, **(value or {})})._replace(retry_after=wait)
+        return self._remote({"id": job_id, **(value if isinstance(value, dict) else {})})._replace(retry_after=wait)
 
     def jobs(self, job: Job | None, *, newest: bool = False) -> Iterator[RemoteJob]:  # noqa: ARG002
         """See BatchWire. The list has no filter."""

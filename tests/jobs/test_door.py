@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from llm_sync.errors import ResponseValidationError
+from llm_sync.jobs.anthropic_batches import AnthropicBatches
 from llm_sync.jobs.door import JobDoor, required
+from llm_sync.jobs.gemini_batches import GeminiBatches
 from llm_sync.jobs.job import Job
-from llm_sync.jobs.wire import count
+from llm_sync.jobs.mistral_batches import MistralBatches
+from llm_sync.jobs.openai_batches import OpenAIBatches
+from llm_sync.jobs.wire import BatchWire, count
 from llm_sync.models import Reply
 
 
@@ -86,3 +93,75 @@ def test_a_note_whose_values_are_of_another_kind_is_damaged(edit: dict[str, Any]
     with pytest.raises(TypeError):
         job.read({**noted, "step": "collected", **edit})
     assert vars(job) == before
+
+
+JOBS: dict[type[BatchWire], dict[str, Any]] = {
+    OpenAIBatches: {
+        "id": "b",
+        "status": "failed",
+        "output_file_id": "o",
+        "input_file_id": "i",
+        "metadata": {"llm_sync_job": "j"},
+        "request_counts": {"total": 3, "completed": 2},
+        "errors": {"data": [{"code": "x", "message": "m", "line": 1}]},
+    },
+    AnthropicBatches: {"id": "b", "processing_status": "ended", "request_counts": {"processing": 0, "succeeded": 1}},
+    GeminiBatches: {
+        "name": "batches/b",
+        "done": True,
+        "response": {"responsesFile": "f"},
+        "error": {"code": 8, "message": "m"},
+        "metadata": {"state": "BATCH_STATE_FAILED", "inputConfig": {"fileName": "f"}, "batchStats": {"requestCount": "3"}},
+    },
+    MistralBatches: {
+        "id": "b",
+        "status": "FAILED",
+        "output_file": "o",
+        "input_files": ["i"],
+        "metadata": {"llmsync_job": "j"},
+        "completed_requests": 1,
+        "errors": [{"message": "m"}],
+    },
+}
+ROWS: dict[type[BatchWire], dict[str, Any]] = {
+    OpenAIBatches: {
+        "custom_id": "j-0",
+        "response": {"status_code": 200, "request_id": "r", "body": "{}"},
+        "error": {"code": "x"},
+    },
+    AnthropicBatches: {"custom_id": "j-0", "result": {"type": "errored", "error": {"error": {"type": "x", "message": "m"}}}},
+    GeminiBatches: {"key": "j-0", "metadata": {"key": "k"}, "error": {"code": 3, "message": "m"}},
+    MistralBatches: {"custom_id": "j-0", "response": {"status_code": 200, "body": "{}"}, "error": {"message": "x"}},
+}
+ODD: list[Any] = [None, True, -1, 1.5, float("inf"), 10**30, "", "x", [], [1], ["x"], [None], {}, {"a": 1}]
+
+
+def with_odd_values(value: Any) -> Iterator[Any]:
+    """Copies with one value each, at any depth, replaced by an odd one."""
+    yield from ODD
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        for odd in with_odd_values(value[key]):
+            changed = copy.copy(value)
+            changed[key] = odd
+            yield changed
+
+
+@pytest.mark.parametrize("kind", JOBS, ids=lambda kind: kind.__name__)
+def test_whatever_is_said_of_a_job_is_read_or_refused(kind: type[BatchWire]) -> None:
+    """Commands that look at jobs end in no other error."""
+    said: list[Any] = []
+    door: Any = SimpleNamespace(look=lambda path: (said[-1], None))
+    for answer in with_odd_values(JOBS[kind]):
+        said.append(answer)
+        with contextlib.suppress(ResponseValidationError):
+            assert kind(door).look("b").id
+
+
+@pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.__name__)
+def test_whatever_stands_in_a_row_is_read_or_left_out(kind: type[BatchWire]) -> None:
+    """None for a line that is no row, ValueError for one that cannot be read."""
+    wire = kind.without_door()
+    for value in with_odd_values(ROWS[kind]):
+        with contextlib.suppress(ValueError):
+            row = wire.row(json.dumps(value).encode())
+            assert row is None or isinstance(row.custom_id, str)
