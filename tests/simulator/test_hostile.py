@@ -385,6 +385,17 @@ def test_no_wrong_type_anywhere_breaks_the_simulator(wire, dialect, shapes):
     assert seen[400] > 50
 
 
+@pytest.mark.parametrize("dialect", ["openai", "openrouter"])
+@pytest.mark.parametrize("name", ["tool_calls", "tool_call_id", "function_call"])
+def test_no_wrong_type_of_a_call_breaks_the_simulator(wire, dialect, shapes, name):
+    """In the turns of the model and of a tool, which few requests have."""
+    for role in ("assistant", "tool", "user"):
+        for odd in (*ODD, [{"id": 5}], [{"function": {}}], {"id": "x"}):
+            messages = [{"role": "user", "content": "x"}, {"role": role, "content": "y", name: odd}]
+            got = wire.ask(dialect, {"model": shapes.models[dialect], "messages": messages})
+            assert got.status in (200, 400, 404), (role, odd, got)
+
+
 def test_random_paths_are_refused_quietly(wire):
     """No path causes an internal error."""
     draw = random.Random(7)  # noqa: S311  (the same paths in every run)

@@ -23,12 +23,13 @@ _WANTS_REASONING = (
 
 
 def check_tool_turns(messages: Sequence[Mapping[str, Any]], model: str, refuse: Refuse) -> None:
-    """Checks the messages of a chat completion, which were read already."""
+    """Checks the messages of a chat completion, which were read already. What a lenient reader let pass is let pass here, too."""
     for index, message in enumerate(messages):
-        calls = message.get("tool_calls") or ()
-        for place, call in enumerate(calls):
-            _check_id(call["id"], f"messages[{index}].tool_calls[{place}].id", model, refuse)
-        if message.get("tool_call_id") is not None:
+        calls = message.get("tool_calls")
+        for place, call in enumerate(calls) if isinstance(calls, list) else ():
+            if isinstance(call, dict) and isinstance(call.get("id"), str):
+                _check_id(call["id"], f"messages[{index}].tool_calls[{place}].id", model, refuse)
+        if isinstance(message.get("tool_call_id"), str):
             _check_id(message["tool_call_id"], f"messages[{index}].tool_call_id", model, refuse)
         wanted = next((words for prefix, words in _WANTS_REASONING if calls and prefix.match(model)), None)
         if wanted and not isinstance(message.get("reasoning_content"), str):
