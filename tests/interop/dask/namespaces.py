@@ -55,16 +55,21 @@ class Machine:
 @contextlib.contextmanager
 def machines() -> Iterator[list[Machine]]:
     """Two machines."""
-    for name in NAMES:
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    _remove()
     made: list[Machine] = []
     try:
         for number, name in enumerate(NAMES, 1):
             made.append(Machine(name, number))
         yield made
     finally:
-        for name in NAMES:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+        _remove()
+
+
+def _remove() -> None:
+    """Cables first: those of a namespace that is deleted go some time later, and the next test could not make them."""
+    for number, name in enumerate(NAMES, 1):
+        subprocess.run(["ip", "link", "del", f"llmsync{number}"], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:

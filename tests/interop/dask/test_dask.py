@@ -47,16 +47,20 @@ def test_a_batch_runs_on_a_cluster(job: Batch, far: Far, cluster: Any) -> None:
 
 def test_a_killed_worker_costs_what_was_in_flight_on_it(job: Batch, far: Far, cluster: Any) -> None:
     """The other one goes on, a new one joins, and Dask repeats nothing."""
-    first = cluster.add()
+    cluster.add()
     cluster.add()
     cluster.wait()
     far.allow(8)
     job.lines(*PROMPTS)
+    killed: list[int] = []
 
     def watch(snapshot: Any) -> None:
-        if len(far.asked) >= 16 and first.poll() is None:  # all 8 places are taken by requests that are held back
-            first.kill()
-            first.wait()
+        busy = [each.name for each in snapshot.workers if each.state == "working" and each.in_flight]
+        if len(far.asked) >= 16 and busy and not killed:  # all 8 places are taken by requests that are held back
+            killed.append(int(busy[0].rpartition(":")[2].partition("-")[0]))
+            process = next(each for each in cluster.workers if each.pid == killed[0])
+            process.kill()
+            process.wait()
             cluster.add()
             far.allow(None)
 
