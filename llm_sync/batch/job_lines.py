@@ -220,8 +220,10 @@ class ProviderLines:
         charge = job.charges.pop(number, None)
         if charge is not None:
             charge.settle(outcome)
-        elif isinstance(outcome, ModelResponse) and (spending := self._context.client.dispatcher.spending) is not None:
-            spending.record(prepared, outcome)
+        elif (spending := self._context.client.dispatcher.spending) is not None:
+            response = outcome if isinstance(outcome, ModelResponse) else getattr(outcome, "response", None)
+            if isinstance(response, ModelResponse):  # one that cannot be used costs, too
+                spending.record(prepared, response)
         if slot < 0:
             self._keep_apart(identity, outcome)
             return

@@ -8,9 +8,11 @@ from collections import Counter
 import pytest
 from jobs_apparatus import MODELS
 
+from llm_sync import batch
 from llm_sync.jobs.openai_batches import OpenAIBatches
 from llm_sync.jobs.trouble import Trouble
 from llm_sync.jobs.wire import Limits
+from llm_sync.spending.report import spent_by
 
 CREATE = {"request": "create"}
 
@@ -211,3 +213,16 @@ def test_a_row_that_cannot_be_read_is_not_taken_for_one_that_was_not_worked_on(b
     assert (summary.tally.answered, dict(summary.tally.failed), summary.unsure) == (1, {"ProviderUnavailableError": 3}, 1)
     run.run()
     assert [job["lines"] for job in run.simulator.summary()["jobs"]] == [4, 2]
+
+
+def test_an_answer_that_cannot_be_used_is_counted_where_nothing_was_reserved(begin):
+    """The run that sent the job had no budget and no tag; the one that collects it has one. The answer was billed."""
+    run = begin(lines=1, speed=0)
+    run.write([{"id": "long", "prompt": "Tell me a long story about a very long road", "max_tokens": 2}])
+    for tag, options in ((None, {"no_wait": True}), ("books", {})):
+        with run.client(strict=True, tag=tag) as client:
+            summary = batch.run(str(run.input), str(run.output), client, poll_every=0.02, **options)
+        run.simulator.advance(86_000)
+    assert dict(summary.tally.failed) == {"TruncatedResponseError": 1}
+    rows = [*spent_by("tag"), *spent_by("tag", simulated=True)]
+    assert [(row.key, row.requests, row.spent) for row in rows] == [("books", 1, pytest.approx(run.billed()[1]))]
