@@ -29,6 +29,7 @@ ANSWER = json.dumps(
         "usage": {"prompt_tokens": 200, "completion_tokens": 150, "total_tokens": 350},
     }
 )
+_MAX_PARAMETER = 1500  # characters of one in nginx's configuration, which takes 4,096 bytes
 HEADERS = {
     "x-request-id": "req_0123456789abcdef0123456789abcdef",
     "openai-organization": "org-0123456789abcdef",
@@ -51,9 +52,17 @@ HEADERS = {
 }
 
 
+def with_text(text: str) -> str:
+    """The answer with another text."""
+    answer = json.loads(ANSWER)
+    answer["choices"][0]["message"]["content"] = text
+    return json.dumps(answer)
+
+
 @contextlib.contextmanager
-def nginx(*, realistic: bool) -> Iterator[tuple[str, str | None]]:
-    """Its URL up to the version, and the file of its certificate's authority."""
+def nginx(*, realistic: bool, answer: str = ANSWER) -> Iterator[tuple[str, str | None]]:
+    """Its URL up to the version, and the file of its certificate's authority. ``answer``: the body of every answer, in ASCII,
+    without ' and $."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     with tempfile.TemporaryDirectory() as folder:
         port = _free_port()
@@ -66,13 +75,16 @@ def nginx(*, realistic: bool) -> Iterator[tuple[str, str | None]]:
             more = "gzip on; gzip_types application/json; gzip_min_length 1; " + " ".join(
                 f"add_header {name} '{value}' always;" for name, value in HEADERS.items()
             )
+        parts = [answer[start : start + _MAX_PARAMETER] for start in range(0, len(answer), _MAX_PARAMETER)]
+        body = "".join(f"set $part{number} '{_escaped(part)}'; " for number, part in enumerate(parts))
+        body += f"return 200 {''.join(f'${{part{number}}}' for number in range(len(parts)))};"
         Path(f"{folder}/nginx.conf").write_text(
             f"worker_processes 1; pid {folder}/pid; error_log {folder}/errors; daemon off;\n"
             "events { worker_connections 8192; }\n"
             f"http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/b;\n"
             f"proxy_temp_path {folder}/p;\n"
             f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; {more}\n"
-            f"server {{ {listen} location / {{ default_type application/json; return 200 '{ANSWER}'; }} }} }}\n"
+            f"server {{ {listen} location / {{ default_type application/json; {body} }} }} }}\n"
         )
         process = subprocess.Popen([program, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/errors"])
         try:
@@ -81,6 +93,10 @@ def nginx(*, realistic: bool) -> Iterator[tuple[str, str | None]]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\")
 
 
 def _make_certificates(folder: str) -> None:

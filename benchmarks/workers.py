@@ -31,9 +31,18 @@ KEY_VARIABLE = "LLM_SYNC_BENCHMARK_KEY"
 WAYS = {"no engine": "", "processes:1": "processes:1", "processes:2": "processes:2", "dask, 2 workers": "dask"}
 ENVIRONMENT = Path(__file__).resolve().parents[1] / ".venvs/interop-dask/bin/python"
 MOST_CPU_US, LEAST_GAIN = 150.0, 1.8
+FIELDS = {"name": {"type": "string"}, "page": {"type": "integer"}, "score": {"type": "number"}, "sure": {"type": "boolean"}}
+ITEM = {"type": "object", "properties": FIELDS, "required": [*FIELDS], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"items": {"type": "array", "items": ITEM}},
+    "required": ["items"],
+    "additionalProperties": False,
+}
+ITEMS = {"items": [{"name": f"item {number}", "page": number, "score": number / 8, "sure": True} for number in range(100)]}
 
 
-def run_once(url: str, authority: str, on: str, lines: int, in_flight: int) -> dict[str, float]:
+def run_once(url: str, authority: str, on: str, lines: int, in_flight: int, *, structured: bool) -> dict[str, float]:
     """One batch of so many lines in this process. ``authority``: the file of nginx's certificate authority, or empty."""
     from llm_sync import LLMClient, batch
     from llm_sync.config import ConfigLoader
@@ -47,7 +56,9 @@ def run_once(url: str, authority: str, on: str, lines: int, in_flight: int) -> d
         LLMClient(ConfigLoader().load_text(json.dumps({"providers": {"p": entry}}))) as client,
     ):
         source = Path(folder, "in.jsonl")
-        source.write_text("".join(json.dumps({"prompt": f"{number} {prompt}", "model": "p/m"}) + "\n" for number in range(lines)))
+        more = {"response_schema": SCHEMA} if structured else {}
+        content = (json.dumps({"prompt": f"{number} {prompt}", "model": "p/m", **more}) + "\n" for number in range(lines))
+        source.write_text("".join(content))
         began = _cpu()
         summary = batch.run(source, Path(folder, "out.jsonl"), client, on=on or None)
         ended = _cpu()  # workers have ended, too
@@ -74,7 +85,7 @@ def _cpu_of_nginx(path: Path) -> float:
     return sum(map(int, values.split()[11:13])) / os.sysconf("SC_CLK_TCK") if name.endswith("(nginx") else 0.0
 
 
-def once(url: str, authority: str, way: str, lines: int, in_flight: int) -> dict[str, float] | None:
+def once(url: str, authority: str, way: str, lines: int, in_flight: int, *, structured: bool) -> dict[str, float] | None:
     """A run of one line and one of many, in a process each."""
     on = WAYS[way]
     python = str(ENVIRONMENT) if on == "dask" else sys.executable
@@ -83,7 +94,7 @@ def once(url: str, authority: str, way: str, lines: int, in_flight: int) -> dict
     figures = []
     for count in (1, lines):
         command = [python, __file__, "--once", url, "--on", on, "--lines", str(count), "--in-flight", str(in_flight)]
-        command += ["--authority", authority]
+        command += ["--authority", authority, *(["--structured"] if structured else [])]
         environment = {**os.environ, KEY_VARIABLE: "sk-loopback-0123456789abcdef"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
         if done.returncode:
@@ -102,18 +113,22 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=20_000, help="(20000)")
     parser.add_argument("--in-flight", type=int, default=64, help="(64)")
     parser.add_argument("--realistic", action="store_true", help="answers as providers give them")
+    parser.add_argument("--structured", action="store_true", help="answers of 100 items, held against a response_schema")
     parser.add_argument("--once", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--authority", default="", help=argparse.SUPPRESS)
     parser.add_argument("--on", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
-        print(json.dumps(run_once(arguments.once, arguments.authority, arguments.on, arguments.lines, arguments.in_flight)))
+        given = arguments.once, arguments.authority, arguments.on, arguments.lines, arguments.in_flight
+        print(json.dumps(run_once(*given, structured=arguments.structured)))
         return
+    answer = far_ends.with_text(json.dumps(ITEMS)) if arguments.structured else far_ends.ANSWER
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    with far_ends.nginx(realistic=arguments.realistic) as (url, authority):
+    with far_ends.nginx(realistic=arguments.realistic, answer=answer) as (url, authority):
         for _ in range(arguments.rounds):
             for way in WAYS:
-                figures = once(url, authority or "", way, arguments.lines, arguments.in_flight)
+                given = url, authority or "", way, arguments.lines, arguments.in_flight
+                figures = once(*given, structured=arguments.structured)
                 if figures is not None:
                     found[way].append(figures)
                 time.sleep(0.5)
