@@ -157,7 +157,8 @@ def test_fifty_kills(far: Simulator, last: LastRequests, tmp_path: Path) -> None
         f"listed as possibly billed {unsure}"
     )
     assert more <= in_flight <= len(MODELS) * KILLS
-    assert more <= unsure <= len(MODELS) * KILLS
+    broken_off = sum(record.outcome == "reset" for record in far.requests)  # answers that may be billed, without a kill
+    assert more <= unsure <= len(MODELS) * KILLS + broken_off
     asked: dict[str, int] = {}
     for record in far.requests:
         if record.outcome not in UNBILLED:
