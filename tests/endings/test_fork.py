@@ -283,15 +283,15 @@ def parking(function):
             inside.clear()
     return parked
 
-def fork_meanwhile():
-    asked = ask("parent")
+def fork_meanwhile(start=lambda: ask("parent"), shown=lambda answer: answer.text):
+    started = start()
     assert begun.wait(20)
     child = os.fork()
     if child == 0:
         say("inside" if inside.is_set() else "before or after", client.generate("child").text)
         os._exit(0)
     say(wait_for(child))
-    say(asked.result(20).text)
+    say(shown(started.result(20)))
 """
 DURING_TLS = """
 {operation} = parking({operation})
@@ -302,14 +302,8 @@ from concurrent.futures import ThreadPoolExecutor
 from llm_sync.client import connection_check
 provider = client.config.providers["a"]
 {operation} = parking({operation})
-looked = ThreadPoolExecutor(1).submit(connection_check.look, provider, provider.base_url, 10)
-assert begun.wait(20)
-child = os.fork()
-if child == 0:
-    say("inside" if inside.is_set() else "before or after", client.generate("child").text)
-    os._exit(0)
-say(wait_for(child))
-say(looked.result(20).failed)
+pool = ThreadPoolExecutor(1)
+fork_meanwhile(lambda: pool.submit(connection_check.look, provider, provider.base_url, 10), lambda seen: seen.failed)
 """
 DURING_MULTIPLEXED_READ = """
 ask("first").result(20)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from llm_sync.batch.state.journal import Journal
+
 for _name, _file in (("batch_apparatus", "apparatus.py"), ("batch_conftest", "conftest.py")):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parents[1] / "batch" / _file)
@@ -54,3 +56,19 @@ def executor() -> Iterator[Executor]:
 def engine_config() -> str:
     """The configuration of ``job``."""
     return CONFIG
+
+
+@pytest.fixture
+def run_killed(job: Batch, executor: Executor, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Runs the batch on the executor, and ends the coordinator where it writes its first outcomes."""
+
+    def killed(*_: Any) -> Any:
+        raise SystemExit
+
+    def run() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "add_all", killed)
+            with pytest.raises(SystemExit):
+                job.run(on=executor)
+
+    return run

@@ -147,18 +147,11 @@ def test_an_executor_that_is_shut_down_stops_the_run_which_resumes_without_it(jo
 
 
 def test_answers_that_a_killed_coordinator_did_not_take_are_taken_over(
-    job: Batch, far: Far, executor: Executor, monkeypatch: pytest.MonkeyPatch
+    job: Batch, far: Far, run_killed: Callable[[], None]
 ) -> None:
     """They are in the spool, and nothing is asked again."""
     job.lines("p0", "p1")
-
-    def killed(*_: Any) -> Any:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add_all", killed)
-        with pytest.raises(SystemExit):
-            job.run(on=executor)
+    run_killed()
     spools = Path(f"{job.part}.spools")
     assert list(spools.glob("*.spool"))
     summary = job.run()

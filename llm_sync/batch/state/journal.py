@@ -118,9 +118,10 @@ class Journal:
 
     def note(self, entry: dict[str, Any]) -> None:
         """Append a line that is not an outcome. Raises OSError if it, or any line before it, could not be written."""
-        self.note_line(line_of(entry))
+        line = line_of(entry)
+        self.note_line(line)
         if "job" in entry:
-            self.store.append(line_of(entry))
+            self.store.append(line)
 
     def note_line(self, line: bytes) -> None:
         """The same for what is a line already, and no job's."""
