@@ -312,15 +312,21 @@ def test_a_ticket_removed_while_it_waits_is_drawn_again(
 
 
 def test_a_folder_that_cannot_come_back_ends_the_wait(
-    runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soon: Callable[..., None]
 ) -> None:
     """If the folder cannot be created again, the wait ends with a retryable error."""
+    link, bad = tmp_path / "link", tmp_path / "bad"  # by a link, the folder becomes a file in one step
+    (tmp_path / "good" / "runtime").mkdir(mode=0o700, parents=True)
+    bad.mkdir()
+    (bad / "runtime").touch()
+    link.symlink_to(tmp_path / "good")
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(link / "runtime"))
     first = Asking(slots())
     assert first.answer()
     second = Asking(slots(), until=time.monotonic() + PATIENCE_S)
-    soon(lambda: in_line() == 1)
-    runtime.rename(runtime.with_name("away"))
-    runtime.touch()
+    soon(lambda: len(list(link.glob("runtime/providers/*/ticket-*"))) == 1)
+    (tmp_path / "other").symlink_to(bad)
+    (tmp_path / "other").replace(link)
     with pytest.raises(ConfigurationError) as caught:
         second.answer()
     assert caught.value.retryable
